@@ -1,0 +1,1 @@
+"""The wire contract: kinds, names, labels, manifests. Pure; imports nothing of ours."""

@@ -1,0 +1,114 @@
+"""Names and labels of everything that belongs to a Dask cluster.
+
+Guarantees that a name of a child fits in 63 characters whenever its parent's name passed the check here.
+Refuses to repair a bad name: a person chose it, a person mends it.
+"""
+
+from __future__ import annotations
+
+import re
+
+CLUSTER_NAME_LABEL = "dask.org/cluster-name"
+COMPONENT_LABEL = "dask.org/component"
+WORKER_GROUP_LABEL = "dask.org/workergroup-name"
+ISTIO_INJECT_LABEL = "sidecar.istio.io/inject"
+
+SCHEDULER = "scheduler"
+WORKER = "worker"
+WORKER_GROUP = "workergroup"
+JOB_RUNNER = "job-runner"
+
+COMM_PORT = 8786
+DASHBOARD_PORT = 8787
+WORKER_DASHBOARD_PORT = 8788
+COMM_PORT_NAME = "tcp-comm"
+DASHBOARD_PORT_NAMES = ("http-dashboard", "dashboard")
+
+MAX_NAME_LENGTH = 63
+# "-scheduler" is the longest suffix that a child of a cluster gets.
+MAX_CLUSTER_NAME_LENGTH = MAX_NAME_LENGTH - len("-scheduler")
+# "-worker-" and ten hexadecimal digits.
+MAX_GROUP_NAME_LENGTH = MAX_NAME_LENGTH - len("-worker-") - 10
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+
+
+def explain_bad_name(name: str, max_length: int = MAX_CLUSTER_NAME_LENGTH) -> str | None:
+    """Say in one sentence what is wrong with a name, or None when nothing is.
+
+    Examples
+    --------
+    >>> explain_bad_name("training") is None
+    True
+    >>> explain_bad_name("My Cluster")
+    "'My Cluster' is not a valid name: use lower-case letters, digits and '-', with a letter or digit first and last"
+    """
+    if not name:
+        return "a name is needed"
+    if len(name) > max_length:
+        return f"{name!r} has {len(name)} characters, at most {max_length} fit"
+    if not _NAME.fullmatch(name):
+        return (
+            f"{name!r} is not a valid name: use lower-case letters, digits and '-', "
+            "with a letter or digit first and last"
+        )
+    return None
+
+
+def scheduler_name(cluster: str) -> str:
+    """Name of a cluster's scheduler Pod and of its Service."""
+    return f"{cluster}-scheduler"
+
+
+def default_group_name(cluster: str) -> str:
+    """Name of the worker group that a cluster makes for itself."""
+    return group_name(cluster, "default")
+
+
+def group_name(cluster: str, group: str) -> str:
+    """Full name of a worker group from its short one."""
+    return f"{cluster}-{group}"
+
+
+def short_group_name(cluster: str, group: str) -> str:
+    """What a person calls a group: its name without that of the cluster.
+
+    Examples
+    --------
+    >>> short_group_name("training", "training-highmem")
+    'highmem'
+    >>> short_group_name("training", "borrowed")
+    'borrowed'
+    """
+    return group.removeprefix(f"{cluster}-")
+
+
+def worker_name(group: str, hex_digits: str) -> str:
+    """Name of a worker Pod; ``hex_digits`` are ten random hexadecimal digits."""
+    return f"{group}-worker-{hex_digits}"
+
+
+def runner_name(job: str) -> str:
+    """Name of a job's runner Pod."""
+    return f"{job}-runner"
+
+
+def agent_name(cluster: str) -> str:
+    """Name of the ConfigMap with the agent's source and of the Secret with its token."""
+    return f"{cluster}-agent"
+
+
+def scheduler_host(cluster: str, namespace: str) -> str:
+    """DNS name of a cluster's scheduler inside Kubernetes."""
+    return f"{scheduler_name(cluster)}.{namespace}.svc.cluster.local"
+
+
+def scheduler_address(cluster: str, namespace: str, scheme: str = "tcp") -> str:
+    """Address that workers and clients inside Kubernetes connect to.
+
+    Examples
+    --------
+    >>> scheduler_address("demo", "default")
+    'tcp://demo-scheduler.default.svc.cluster.local:8786'
+    """
+    return f"{scheme}://{scheduler_host(cluster, namespace)}:{COMM_PORT}"

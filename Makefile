@@ -1,0 +1,97 @@
+# The two commands of the README: `make up` and `make test`. Both install what they need into .venv.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMPS := .venv/.stamps
+FRONTEND := dask_k8s_jupyter/labextension
+UV := $(BIN)/uv --quiet
+SOURCES_OF_FRONTEND := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: up test test-kube lint test-python test-frontend test-ui chromium kubectl manifests format clean
+
+up: $(STAMPS)/installed
+	@exec $(BIN)/dask-k8s up $(ARGS)
+
+test: lint test-frontend test-python test-ui
+
+# ---------------------------------------------------------------- install
+
+$(STAMPS)/tools: constraints.txt
+	@echo "Installing the tools into .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@mkdir -p $(STAMPS)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	@$(UV) pip install -c constraints.txt jupyterlab jupyter-builder
+	@touch $@
+
+$(STAMPS)/node-modules: $(STAMPS)/tools labextension/package.json labextension/yarn.lock
+	@command -v node >/dev/null || { echo "Node.js 20 or newer is needed to build the sidebar"; exit 1; }
+	@echo "Installing the sidebar's packages"
+	@cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm install --immutable >$(CURDIR)/.venv/node-modules.log || { tail -30 $(CURDIR)/.venv/node-modules.log; exit 1; }
+	@touch $@
+
+$(STAMPS)/frontend: $(STAMPS)/node-modules $(SOURCES_OF_FRONTEND) labextension/tsconfig.json
+	@echo "Building the sidebar"
+	@cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm build:prod >$(CURDIR)/.venv/frontend.log || { tail -30 $(CURDIR)/.venv/frontend.log; exit 1; }
+	@touch $@
+
+$(STAMPS)/installed: $(STAMPS)/frontend pyproject.toml operator/pyproject.toml
+	@echo "Installing both packages into .venv"
+	@$(UV) pip install -c constraints.txt -e ./operator -e .
+	@touch $@
+
+$(STAMPS)/development: $(STAMPS)/installed
+	@echo "Installing the test tools into .venv"
+	@$(UV) pip install -c constraints.txt -e './operator' -e '.[dev]'
+	@touch $@
+
+chromium:
+	@scripts/ensure-program chromium chromium "the sidebar is tested in a real browser; SKIP_BROWSER=1 leaves that out"
+
+kubectl:
+	@scripts/ensure-program kubectl kubernetes-client "the embedded Kubernetes is tested with the real kubectl"
+
+# ---------------------------------------------------------------- test
+
+lint: $(STAMPS)/development
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-frontend: $(STAMPS)/frontend
+	cd labextension && export PATH="$(CURDIR)/$(BIN):$$PATH" && jlpm lint:check && jlpm typecheck && jlpm test
+
+test-python: $(STAMPS)/development kubectl
+	$(PYTEST) tests/unit
+	$(PYTEST) tests/integration --kube=local
+
+ifeq ($(SKIP_BROWSER),1)
+test-ui:
+	@echo "SKIP_BROWSER=1: the sidebar is NOT tested in a browser"
+else
+test-ui: $(STAMPS)/development chromium
+	$(PYTEST) tests/ui
+endif
+
+# The same integration tests on whatever KUBECONFIG points at, with the image that DASK_TEST_IMAGE names.
+test-kube: $(STAMPS)/development kubectl
+	$(PYTEST) tests/integration --kube=current
+
+# ---------------------------------------------------------------- upkeep
+
+format: $(STAMPS)/development
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Versions that the tests run with; the packages themselves accept ranges.
+constraints.txt:
+	$(BIN)/uv pip compile --universal --python-version 3.10 --extra dev --no-annotate --no-header \
+		--no-emit-package dask-k8s-operator pyproject.toml operator/pyproject.toml scripts/build-tools.in -o $@
+
+clean:
+	rm -rf .venv labextension/node_modules labextension/lib $(FRONTEND)

@@ -1,0 +1,26 @@
+"""Options and marks that every lane of the tests knows."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--kube",
+        choices=("local", "current"),
+        default="local",
+        help="local: the embedded Kubernetes; current: whatever KUBECONFIG points at",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for mark in ("local_only", "current_only"):
+        config.addinivalue_line("markers", f"{mark}(reason): runs on one kind of Kubernetes only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    other = "current" if config.getoption("--kube") == "local" else "local"
+    for item in items:
+        for mark in item.iter_markers(f"{other}_only"):
+            item.add_marker(pytest.mark.skip(reason=f"{other} Kubernetes only: {mark.args[0]}"))

@@ -1,0 +1,165 @@
+"""The integration tests know a Kubernetes only as a kubeconfig and the name of an image with Dask in it.
+
+``--kube=local`` starts the embedded one; ``--kube=current`` takes what KUBECONFIG points at, with the image
+that DASK_TEST_IMAGE names, and installs the operator there from its own manifests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dask_k8s_operator.kube import KubeClient
+from dask_k8s_operator.resources.crds import build_crds
+from dask_k8s_operator.resources.manifests import build_operator_manifests
+
+MISSING_IMAGE = "registry.invalid/no-such-image:1"
+OPERATOR_NAMESPACE = "dask-operator"
+
+
+def _kubectl_at(kubeconfig: Path, *arguments: str, stdin: str | None = None) -> str:
+    result = subprocess.run(
+        ["kubectl", f"--kubeconfig={kubeconfig}", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    if result.returncode:
+        raise AssertionError(f"kubectl {' '.join(arguments)}: {result.stderr}{result.stdout}")
+    return result.stdout
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Path of a kubeconfig of an administrator; KUBECONFIG is set to it for the whole run."""
+    before = os.environ.get("KUBECONFIG")
+    if request.config.getoption("--kube") == "current":
+        if not before:
+            pytest.exit("--kube=current needs KUBECONFIG", returncode=2)
+        yield Path(before)
+        return
+    from dask_k8s_jupyter.local import LocalKubernetes
+
+    with LocalKubernetes.in_thread(missing_images={MISSING_IMAGE}, operator=True) as kube:
+        os.environ["KUBECONFIG"] = str(kube.kubeconfig)
+        yield kube.kubeconfig
+    if before is None:
+        del os.environ["KUBECONFIG"]
+    else:
+        os.environ["KUBECONFIG"] = before
+
+
+@pytest.fixture(scope="session")
+def dask_image(request: pytest.FixtureRequest) -> str:
+    """Name of an image that holds this checkout and Dask."""
+    if request.config.getoption("--kube") == "local":
+        return "ghcr.io/dask/dask:latest"
+    image = os.environ.get("DASK_TEST_IMAGE")
+    if not image:
+        pytest.exit("--kube=current needs DASK_TEST_IMAGE, the name of an image with Dask", 2)
+    return image
+
+
+@pytest.fixture(scope="session")
+def missing_image() -> str:
+    """Name of an image that cannot be pulled."""
+    return MISSING_IMAGE
+
+
+def _deploy_operator(kubeconfig: Path, image: str) -> None:
+    """The operator as an administrator installs it: its own manifests, its own ServiceAccount."""
+    manifests = [*build_crds(), *build_operator_manifests(OPERATOR_NAMESPACE, image=image)]
+    for manifest in manifests:
+        if manifest["kind"] == "Deployment":
+            for container in manifest["spec"]["template"]["spec"]["containers"]:
+                container["imagePullPolicy"] = "IfNotPresent"
+    text = yaml.safe_dump_all(manifests)
+    _kubectl_at(kubeconfig, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+    _kubectl_at(
+        kubeconfig,
+        "wait",
+        "--for=condition=Available",
+        "--timeout=90s",
+        f"--namespace={OPERATOR_NAMESPACE}",
+        "deployment",
+        "--all",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def operator(request: pytest.FixtureRequest, kubeconfig: Path, dask_image: str) -> None:
+    """Make sure that the operator runs; on the embedded Kubernetes it already does."""
+    if request.config.getoption("--kube") == "current":
+        _deploy_operator(kubeconfig, dask_image)
+
+
+@pytest.fixture
+def namespace(kubeconfig: Path) -> Iterator[str]:
+    """A fresh namespace, deleted with all that is in it when the test ends."""
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    _kubectl_at(kubeconfig, "create", "namespace", name)
+    yield name
+    _kubectl_at(kubeconfig, "delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+async def kube_client(kubeconfig: Path) -> AsyncIterator[KubeClient]:
+    """A client of the API, as the administrator."""
+    async with await KubeClient.connect(kubeconfig=str(kubeconfig)) as client:
+        yield client
+
+
+@pytest.fixture
+def kubectl(kubeconfig: Path, namespace: str) -> Callable[..., str]:
+    """The real kubectl, in the test's namespace: ``kubectl("get", "pods")`` returns what it printed."""
+    if not shutil.which("kubectl"):
+        pytest.fail("kubectl is not installed; `make test` installs it where it can")
+
+    def run(*arguments: str, stdin: str | None = None) -> str:
+        return _kubectl_at(kubeconfig, f"--namespace={namespace}", *arguments, stdin=stdin)
+
+    return run
+
+
+@pytest.fixture
+def kubectl_json(kubectl: Callable[..., str]) -> Callable[..., Any]:
+    """What ``kubectl … -o json`` says, parsed."""
+
+    def run(*arguments: str) -> Any:
+        return json.loads(kubectl(*arguments, "-o", "json"))
+
+    return run
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Awaitable[Any]]:
+    """Wait until a callable (or coroutine function) returns something true, and return that."""
+
+    async def wait(
+        predicate: Callable[[], Any], timeout_s: float = 30, what: str | None = None
+    ) -> Any:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            value = predicate()
+            if inspect.isawaitable(value):
+                value = await value
+            if value:
+                return value
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {timeout_s} s: {what or predicate}; last {value!r}")
+            await asyncio.sleep(0.1)
+
+    return wait

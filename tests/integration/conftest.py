@@ -1,7 +1,7 @@
-"""The integration tests know a Kubernetes only as a kubeconfig and the name of an image with Dask in it.
+"""The integration tests know a Kubernetes only as a kubeconfig and the name of an image with Dask.
 
-``--kube=local`` starts the embedded one; ``--kube=current`` takes what KUBECONFIG points at, with the image
-that DASK_TEST_IMAGE names, and installs the operator there from its own manifests.
+``--kube=local`` starts the embedded one; ``--kube=current`` takes what KUBECONFIG points at, with
+the image that DASK_TEST_IMAGE names, and installs the operator there from its own manifests.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ async def kube_client(kubeconfig: Path) -> AsyncIterator[KubeClient]:
 
 @pytest.fixture
 def kubectl(kubeconfig: Path, namespace: str) -> Callable[..., str]:
-    """The real kubectl, in the test's namespace: ``kubectl("get", "pods")`` returns what it printed."""
+    """The real kubectl in the test's namespace; ``kubectl("get", "pods")`` returns its output."""
     if not shutil.which("kubectl"):
         pytest.fail("kubectl is not installed; `make test` installs it where it can")
 
@@ -159,7 +159,9 @@ def wait_until() -> Callable[..., Awaitable[Any]]:
             if value:
                 return value
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {timeout_s} s: {what or predicate}; last {value!r}")
+                raise AssertionError(
+                    f"not within {timeout_s} s: {what or predicate}; last {value!r}"
+                )
             await asyncio.sleep(0.1)
 
     return wait

@@ -14,9 +14,9 @@ WORKER_PODS = "dask.org/cluster-name=simple,dask.org/component=worker"
 
 
 def needs_the_documentations_image() -> None:
-    """The manifest names an image whose newest tag has lost the commands that the manifest calls."""
+    """The manifest names an image that has lost, in its newest tag, the commands it calls."""
     if os.environ.get("DASK_TEST_IMAGE") and not os.environ.get("DASK_TEST_DOCUMENTATION_IMAGE"):
-        pytest.skip("ghcr.io/dask/dask:latest with `dask-worker` (distributed < 2026.6) is not loaded")
+        pytest.skip("no ghcr.io/dask/dask:latest with `dask-worker` (distributed < 2026.6) here")
 
 
 async def test_the_documentations_manifest_runs_unchanged_scales_and_goes(

@@ -1,1 +1,17 @@
-"""."""
+"""The Kubernetes API: client over raw dictionaries, informer, work-queue, port-forward."""
+
+from .client import KubeClient, ObjectList
+from .informer import Informer
+from .portforward import PortForward
+from .stream import WatchEvent
+from .workqueue import WorkQueue, WorkQueueClosed
+
+__all__ = [
+    "Informer",
+    "KubeClient",
+    "ObjectList",
+    "PortForward",
+    "WatchEvent",
+    "WorkQueue",
+    "WorkQueueClosed",
+]

@@ -1,0 +1,197 @@
+"""Sends requests to one Kubernetes API: connections, credentials, patience.
+
+Guarantees: at most ``concurrency`` requests at once, streams apart; a 401 reads the token again
+and asks once more; a 429 (or a 503 with Retry-After) waits as long as the API asks, a few times,
+and holds its slot meanwhile, so that the others feel it; a connection whose other end vanished is
+noticed within a minute. Refuses to send anything twice that may have been carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import aiohttp
+import orjson
+
+from dask_k8s_operator import __version__
+
+from .auth import Credentials
+from .errors import ApiError, ApiUnreachableError, Target, TooManyRequestsError, build_api_error
+
+Params = Mapping[str, str | int | None]
+
+DEFAULT_CONCURRENCY = 50
+CONNECT_TIMEOUT_S = 10.0
+# The API itself gives up on a request after a minute.
+READ_TIMEOUT_S = 70.0
+PATIENCE_TRIES = 6
+PATIENCE_DEFAULT_S = 1.0
+
+
+class Transport:
+    """One HTTP session with one API.
+
+    Parameters
+    ----------
+    credentials
+        Where the API is and who we are.
+    concurrency
+        How many requests may be under way at once; streams do not count.
+    """
+
+    def __init__(self, credentials: Credentials, *, concurrency: int = DEFAULT_CONCURRENCY) -> None:
+        self._credentials = credentials
+        self._slots = asyncio.Semaphore(concurrency)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0, ssl=credentials.tls or True, socket_factory=_build_socket
+            ),
+            headers={"User-Agent": f"dask-k8s/{__version__}", "Accept": "application/json"},
+            # As kubectl does; a kubeconfig's own proxy-url goes before.
+            trust_env=credentials.proxy is None,
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def json(self, method: str, path: str, target: Target, **options: Any) -> Any:
+        """Ask and parse the whole answer; options are those of ``read``."""
+        raw = await self.read(method, path, target, **options)
+        return orjson.loads(raw) if raw else None
+
+    async def read(
+        self,
+        method: str,
+        path: str,
+        target: Target,
+        *,
+        params: Params | None = None,
+        body: Any = None,
+        content_type: str | None = None,
+    ) -> bytes:
+        """Ask and read the whole answer, in one of our slots, as patient as the API asks."""
+        tries_left = PATIENCE_TRIES
+        async with self._slots:
+            while True:
+                opened = self.open(
+                    method, path, target, params, body, content_type, read_s=READ_TIMEOUT_S
+                )
+                try:
+                    async with opened as response:
+                        return await response.read()
+                except TooManyRequestsError as error:
+                    tries_left -= 1
+                    if not tries_left:
+                        raise
+                    patience_s = error.retry_after_s
+                    await asyncio.sleep(PATIENCE_DEFAULT_S if patience_s is None else patience_s)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        method: str,
+        path: str,
+        target: Target,
+        params: Params | None = None,
+        body: Any = None,
+        content_type: str | None = None,
+        *,
+        read_s: float | None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request, hand over the answer unread; ``read_s`` of silence end it, if any."""
+        payload = None if body is None else orjson.dumps(body)
+        timeout = aiohttp.ClientTimeout(None, sock_connect=CONNECT_TIMEOUT_S, sock_read=read_s)
+        for renew in (False, True):
+            headers = await self._headers(renew=renew)
+            if payload is not None:
+                headers["Content-Type"] = content_type or "application/json"
+            with _translated(self._credentials.host):
+                async with self._session.request(
+                    method,
+                    f"{self._credentials.host}{path}",
+                    params=_present(params),
+                    data=payload,
+                    headers=headers,
+                    proxy=self._credentials.proxy,
+                    timeout=timeout,
+                ) as response:
+                    if response.status < 400:
+                        yield response
+                        return
+                    error = await _read_error(response, target)
+            if error.status != 401 or renew:
+                raise error
+
+    @asynccontextmanager
+    async def websocket(
+        self, path: str, target: Target, params: Params, protocols: tuple[str, ...]
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse[bool]]:
+        """Open a websocket; messages may be of any size."""
+        for renew in (False, True):
+            try:
+                with _translated(self._credentials.host):
+                    async with self._session.ws_connect(
+                        f"{self._credentials.host}{path}",
+                        params=_present(params),
+                        protocols=protocols,
+                        headers=await self._headers(renew=renew),
+                        proxy=self._credentials.proxy,
+                        max_msg_size=0,
+                    ) as websocket:
+                        yield websocket
+                        return
+            except aiohttp.WSServerHandshakeError as error:
+                if error.status != 401 or renew:
+                    # aiohttp does not read the body of a refused handshake.
+                    raise build_api_error(error.status, error.message.encode(), target) from error
+
+    async def _headers(self, *, renew: bool) -> dict[str, str]:
+        authorization = await self._credentials.authorization(renew=renew)
+        return {"Authorization": authorization} if authorization else {}
+
+
+@contextmanager
+def _translated(host: str) -> Iterator[None]:
+    try:
+        yield
+    except aiohttp.WSServerHandshakeError:
+        raise
+    except (aiohttp.ClientSSLError, ssl.SSLError) as error:
+        raise ApiUnreachableError(host, f"its certificate is not trusted: {error}") from error
+    except asyncio.TimeoutError as error:  # the builtin one only from Python 3.11
+        raise ApiUnreachableError(host, "no answer in time") from error
+    except (aiohttp.ClientError, ConnectionError, socket.gaierror) as error:
+        raise ApiUnreachableError(host, str(error) or type(error).__name__) from error
+
+
+def _present(params: Params | None) -> dict[str, str | int] | None:
+    if params is None:
+        return None
+    return {key: value for key, value in params.items() if value is not None}
+
+
+async def _read_error(response: aiohttp.ClientResponse, target: Target) -> ApiError:
+    header = response.headers.get("Retry-After", "")
+    retry_after_s = float(header) if header.isdigit() else None
+    status = response.status
+    if status == 503 and retry_after_s is not None:
+        status = 429
+    return build_api_error(status, await response.read(), target, retry_after_s)
+
+
+def _build_socket(address: Any) -> socket.socket:
+    """Build a socket that notices within a minute when its other end is gone without a word."""
+    family, kind, protocol, _, _ = address
+    sock = socket.socket(family, kind, protocol)
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, seconds in (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):  # macOS spells the first one differently
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+    return sock

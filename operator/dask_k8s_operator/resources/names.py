@@ -1,7 +1,7 @@
 """Names and labels of everything that belongs to a Dask cluster.
 
-Guarantees that a name of a child fits in 63 characters whenever its parent's name passed the check here.
-Refuses to repair a bad name: a person chose it, a person mends it.
+Guarantees that the names of children are valid wherever Kubernetes puts them (object names, label
+values, host names) whenever the parent's name passed the check here. Refuses to repair a bad name: a person chose it, a person mends it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,13 @@ CLUSTER_NAME_LABEL = "dask.org/cluster-name"
 COMPONENT_LABEL = "dask.org/component"
 WORKER_GROUP_LABEL = "dask.org/workergroup-name"
 ISTIO_INJECT_LABEL = "sidecar.istio.io/inject"
+
+# On a worker Pod: since when (RFC 3339) it is meant to go. Written before anything else is done to it.
+RETIRING_ANNOTATION = "dask.org/retiring-since"
+# On a cluster's default group: the cluster's worker.replicas that the two last agreed on.
+AGREED_REPLICAS_ANNOTATION = "dask.org/agreed-replicas"
+AGENT_SOURCE_KEY = "agent.py"
+AGENT_TOKEN_KEY = "token"  # noqa: S105  the key's name, not a token
 
 SCHEDULER = "scheduler"
 WORKER = "worker"
@@ -27,8 +34,8 @@ DASHBOARD_PORT_NAMES = ("http-dashboard", "dashboard")
 MAX_NAME_LENGTH = 63
 # "-scheduler" is the longest suffix that a child of a cluster gets.
 MAX_CLUSTER_NAME_LENGTH = MAX_NAME_LENGTH - len("-scheduler")
-# "-worker-" and ten hexadecimal digits.
-MAX_GROUP_NAME_LENGTH = MAX_NAME_LENGTH - len("-worker-") - 10
+# A group's name is a label value. Its Pods' names are longer by 18, which Kubernetes allows (253).
+MAX_GROUP_NAME_LENGTH = MAX_NAME_LENGTH
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 

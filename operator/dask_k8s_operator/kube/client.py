@@ -116,7 +116,7 @@ class KubeClient:
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> JsonObject:
         """Read one object."""
         target = _target("get", kind, namespace, name)
-        return await self._transport.json("GET", kind.path(namespace, name), target)
+        return await self._object("GET", kind.path(namespace, name), target)
 
     async def list(
         self,
@@ -161,9 +161,7 @@ class KubeClient:
             namespace = self.namespace
         target = _target("create", kind, namespace, metadata.get("name"))
         params = {"fieldManager": field_manager}
-        return await self._transport.json(
-            "POST", kind.path(namespace), target, params=params, body=body
-        )
+        return await self._object("POST", kind.path(namespace), target, params=params, body=body)
 
     async def patch(
         self,
@@ -179,7 +177,7 @@ class KubeClient:
     ) -> JsonObject:
         """Change an object or its subresource; ``force`` takes fields over in an apply patch."""
         path = kind.path(namespace, name) + (f"/{subresource}" if subresource else "")
-        return await self._transport.json(
+        return await self._object(
             "PATCH",
             path,
             _target("patch", kind, namespace, name, subresource),
@@ -215,9 +213,7 @@ class KubeClient:
         if uid:
             options["preconditions"] = {"uid": uid}
         target = _target("delete", kind, namespace, name)
-        return await self._transport.json(
-            "DELETE", kind.path(namespace, name), target, body=options
-        )
+        return await self._object("DELETE", kind.path(namespace, name), target, body=options)
 
     async def watch(
         self,
@@ -341,7 +337,7 @@ class KubeClient:
 
     def websocket(
         self, path: str, params: Params, protocols: tuple[str, ...]
-    ) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
+    ) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse[bool]]:
         """Open a websocket on a path of the API, such as a Pod's port-forward."""
         return self._transport.websocket(path, Target("get", path), params, protocols)
 
@@ -359,6 +355,10 @@ class KubeClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+    async def _object(self, method: str, path: str, target: Target, **options: Any) -> JsonObject:
+        answer: JsonObject = await self._transport.json(method, path, target, **options)
+        return answer
 
 
 def _target(

@@ -85,7 +85,8 @@ class Informer:
         self.error: KubeError | None = None
         self.last_progress: float = clock()
         self._client = client
-        self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
+        self._label_selector = label_selector
+        self._field_selector = field_selector
         self._on_change = on_change
         self._on_error = on_error
         self._clock = clock
@@ -119,7 +120,12 @@ class Informer:
                 await self._pause(error)
 
     async def _list(self) -> None:
-        listed = await self._client.list(self.kind, self.namespace, **self._selectors)
+        listed = await self._client.list(
+            self.kind,
+            self.namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+        )
         found = {_key(item): item for item in listed.items}
         for key in [key for key in self.objects if key not in found]:
             self._put(key, None)
@@ -136,8 +142,9 @@ class Informer:
             self.kind,
             self.namespace,
             resource_version=self._resource_version or "",
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
             on_open=self._mark_well,
-            **self._selectors,
         )
         async for event in stream:
             had_events = True

@@ -157,7 +157,7 @@ class PortForward:
 class _Tunnel:
     """One connection: the channels of one websocket."""
 
-    def __init__(self, websocket: aiohttp.ClientWebSocketResponse, target: Target) -> None:
+    def __init__(self, websocket: aiohttp.ClientWebSocketResponse[bool], target: Target) -> None:
         self._websocket = websocket
         self._target = target
         self._heard = asyncio.get_running_loop().time()

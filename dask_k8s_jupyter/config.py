@@ -1,0 +1,56 @@
+"""The keys of the ``kubernetes`` section of Dask's configuration, with their defaults.
+
+They can be set as all of Dask's configuration: YAML in ``~/.config/dask``, environment variables
+(``DASK_KUBERNETES__IMAGE``, ``DASK_KUBERNETES__COUNT__START``), ``dask.config.set``. Names and
+defaults are those that dask-kubernetes has.
+
+Guarantees that defaults never override what somebody set. Refuses to know what the keys are for:
+whoever reads one says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dask.config
+
+DEFAULTS: dict[str, Any] = {
+    "kubernetes": {
+        # {user}, {uuid} (ten hexadecimal digits) and environment variables are filled in.
+        "name": "dask-{user}-{uuid}",
+        # None: that of the kubeconfig's context or of the Pod, else "default".
+        "namespace": None,
+        "image": "ghcr.io/dask/dask:latest",
+        "count": {"start": 0, "max": None},
+        "resources": {},
+        "env": {},
+        "worker-command": "dask worker",
+        "scheduler-service-type": "ClusterIP",
+        # None: forward a port unless the scheduler can be reached directly; True and False force.
+        "port-forward-cluster-ip": None,
+        "create-mode": "CREATE_OR_CONNECT",
+        # Of the clusters that we create; one that we connect to stays unless told otherwise.
+        "shutdown-on-close": True,
+        # Seconds without work until the cluster is deleted; None or 0: never.
+        "idle-timeout": None,
+        # Seconds.
+        "resource-timeout": 60,
+        "custom-cluster-spec": None,
+        # None: any free port.
+        "scheduler-forward-port": None,
+        "scheduler-jupyter": False,
+    }
+}
+
+dask.config.update_defaults(DEFAULTS)
+
+
+def get(key: str, override: Any = None) -> Any:
+    """Read a key of the section, unless ``override`` says otherwise (None: it does not).
+
+    Examples
+    --------
+    >>> get("resource-timeout"), get("resource-timeout", 5)
+    (60, 5)
+    """
+    return override if override is not None else dask.config.get(f"kubernetes.{key}")

@@ -1,8 +1,9 @@
 """The four custom resource definitions, as values.
 
-Guarantees: our own fields are checked strictly, PodSpec and ServiceSpec pass through untouched for the API
-server to judge when Pod and Service are made, and each definition stays small enough for a client-side
-``kubectl apply``. Refuses to repeat Kubernetes' own schemas: a copy prunes what newer releases add.
+Guarantees: our own fields are checked strictly, PodSpec and ServiceSpec pass through untouched for
+the API server to judge when Pod and Service are made, and each definition stays small enough for a
+client-side ``kubectl apply``. Refuses to repeat Kubernetes' own schemas: a copy prunes what newer
+releases add.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def _build_cluster() -> dict[str, Any]:
         _REASON,
         _AGE,
     ]
-    status = {
+    status: dict[str, Schema] = {
         "phase": {"type": "string", "enum": list(CLUSTER_PHASES)},
         "schedulerAddress": {"type": "string"},
         "dashboardAddress": {"type": "string"},
@@ -110,7 +111,7 @@ def _build_job() -> dict[str, Any]:
         },
         required=["job", "cluster"],
     )
-    status = {
+    status: dict[str, Schema] = {
         "jobStatus": {"type": "string", "enum": list(JOB_STATES)},
         "clusterName": {"type": "string"},
         "jobRunnerPodName": {"type": "string"},

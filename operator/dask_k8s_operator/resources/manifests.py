@@ -1,8 +1,8 @@
 """Manifests that install the operator: namespace, account, permissions, Deployment.
 
-Guarantees that the operator may do exactly what it does and no more, and that ``operator/manifests/`` is
-this module's output (``python -m dask_k8s_operator.resources.manifests FOLDER`` writes it, a test compares).
-Refuses to grant itself more than reading and making Secrets by name: it never lists them.
+Guarantees that the operator may do exactly what it does and no more, and that
+``operator/manifests/`` is this module's output (run it with a folder as its argument; a test
+compares). Refuses to grant more than reading and making Secrets by name: it never lists them.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def operator_rules() -> list[Manifest]:
         _rule([GROUP], plurals, ["get", "list", "watch", "patch"]),
         _rule([GROUP], ["daskclusters", "daskworkergroups"], ["create", "delete"]),
         _rule([GROUP], [f"{plural}/status" for plural in plurals], ["patch"]),
-        # Owner references that block deletion want it where OwnerReferencesPermissionEnforcement is on.
+        # Where OwnerReferencesPermissionEnforcement is on, owning a child wants it.
         _rule([GROUP], [f"{plural}/finalizers" for plural in plurals], ["update"]),
         _rule([""], ["pods"], ["get", "list", "watch", "create", "patch", "delete"]),
         _rule([""], ["services"], ["get", "list", "watch", "create", "patch"]),
@@ -189,7 +189,7 @@ def _rule(groups: list[str], resources: list[str], verbs: list[str]) -> Manifest
 def build_manifest_files() -> dict[str, str]:
     """Build the text of every file of ``operator/manifests/`` by name.
 
-    YAML contains JSON, so the files are JSON in block form: no YAML library is needed to write them.
+    YAML contains JSON, so the files are JSON in block form, and no YAML library is needed.
     """
     files = {f"crds/{crd['metadata']['name']}.yaml": _yaml_documents([crd]) for crd in build_crds()}
     files["operator.yaml"] = _yaml_documents(build_operator_manifests())
@@ -221,10 +221,9 @@ def _yaml_lines(value: Any, indent: str = "") -> list[str]:
 
 def _yaml_scalar(value: Any) -> str:
     # Plain words stay bare for the reader; everything else is quoted as in JSON, which is YAML too.
-    if isinstance(value, str) and value.replace("-", "").replace("/", "").isalpha():
-        if value.lower() not in {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}:
-            return value if value[0].isalpha() else json.dumps(value)
-    return json.dumps(value)
+    words = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+    is_plain = isinstance(value, str) and value[:1].isalpha() and value.replace("-", "").isalpha()
+    return value if is_plain and value.lower() not in words else json.dumps(value)
 
 
 def main(arguments: list[str]) -> None:

@@ -1,7 +1,8 @@
 """Names and labels of everything that belongs to a Dask cluster.
 
 Guarantees that the names of children are valid wherever Kubernetes puts them (object names, label
-values, host names) whenever the parent's name passed the check here. Refuses to repair a bad name: a person chose it, a person mends it.
+values, host names) whenever the parent's name passed the check here. Refuses to repair a bad name:
+a person chose it, a person mends it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ COMPONENT_LABEL = "dask.org/component"
 WORKER_GROUP_LABEL = "dask.org/workergroup-name"
 ISTIO_INJECT_LABEL = "sidecar.istio.io/inject"
 
-# On a worker Pod: since when (RFC 3339) it is meant to go. Written before anything else is done to it.
+# On a worker Pod: since when (RFC 3339) it is meant to go. Written before anything else happens.
 RETIRING_ANNOTATION = "dask.org/retiring-since"
 # On a cluster's default group: the cluster's worker.replicas that the two last agreed on.
 AGREED_REPLICAS_ANNOTATION = "dask.org/agreed-replicas"
@@ -47,8 +48,8 @@ def explain_bad_name(name: str, max_length: int = MAX_CLUSTER_NAME_LENGTH) -> st
     --------
     >>> explain_bad_name("training") is None
     True
-    >>> explain_bad_name("My Cluster")
-    "'My Cluster' is not a valid name: use lower-case letters, digits and '-', with a letter or digit first and last"
+    >>> explain_bad_name("a" * 54)[-41:]
+    "a' has 54 characters, at most 53 fit"
     """
     if not name:
         return "a name is needed"

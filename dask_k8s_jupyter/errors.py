@@ -255,11 +255,11 @@ def _explain_forbidden(exc: kube.ForbiddenError) -> DaskKubernetesError:
     target = exc.target
     resource = f"{target.resource}.{target.group}" if target.group else target.resource
     where = f"in namespace {target.namespace}" if target.namespace else "in all namespaces"
-    return build_permission_missing_error(target.verb, resource, where, exc.message)
+    return build_permission_missing_error(target.verb, resource, where, said=exc.message)
 
 
 def build_permission_missing_error(
-    verb: str, resource: str, where: str, said: str = ""
+    verb: str, resource: str, where: str, *, said: str = "", also: str = ""
 ) -> PermissionMissingError:
     """Build the exception for a permission that we lack, with the command that grants it.
 
@@ -271,6 +271,8 @@ def build_permission_missing_error(
         ``"in namespace x"`` or ``"in all namespaces"``.
     said
         The API's own sentence, if it said one.
+    also
+        What else we may not do, as the sentence goes on.
     """
     namespace = where.removeprefix("in namespace ")
     scope = f" --namespace={namespace}" if namespace != where else ""
@@ -281,7 +283,7 @@ def build_permission_missing_error(
         "(--serviceaccount=NAMESPACE:NAME for a Pod)"
     )
     api = f" (Kubernetes says: {said})" if said else ""
-    return PermissionMissingError(f"You may not {verb} {resource} {where}{api}", fix=fix)
+    return PermissionMissingError(f"You may not {verb} {resource} {where}{also}{api}", fix=fix)
 
 
 def _explain_not_found(exc: kube.NotFoundError) -> DaskKubernetesError:

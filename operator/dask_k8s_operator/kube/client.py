@@ -161,7 +161,8 @@ class KubeClient:
             namespace = self.namespace
         target = _target("create", kind, namespace, metadata.get("name"))
         params = {"fieldManager": field_manager}
-        return await self._object("POST", kind.path(namespace), target, params=params, body=body)
+        whole = {"apiVersion": kind.api_version, "kind": kind.kind, **body}
+        return await self._object("POST", kind.path(namespace), target, params=params, body=whole)
 
     async def patch(
         self,

@@ -93,5 +93,9 @@ constraints.txt:
 	$(BIN)/uv pip compile --universal --python-version 3.10 --extra dev --no-annotate --no-header \
 		--no-emit-package dask-k8s-operator pyproject.toml operator/pyproject.toml scripts/build-tools.in -o $@
 
+# operator/manifests/ is the output of the module that knows the contract; a test holds them equal.
+manifests: $(STAMPS)/development
+	$(BIN)/python -m dask_k8s_operator.resources.manifests operator/manifests
+
 clean:
 	rm -rf .venv labextension/node_modules labextension/lib $(FRONTEND)

@@ -169,6 +169,11 @@ class StoreHub:
         if store.users == 0:
             asyncio.get_running_loop().call_later(self._linger_s, self._close_unused, store)
 
+    def find_view(self, namespace: str, name: str) -> ClusterView | None:
+        """Find the picture of a cluster; None where nobody uses its namespace's store."""
+        store = self._stores.get(namespace)
+        return store.views.get((namespace, name)) if store else None
+
     async def close(self) -> None:
         """Close all stores and the connection."""
         stores, self._stores = list(self._stores.values()), {}

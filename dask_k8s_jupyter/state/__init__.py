@@ -4,6 +4,7 @@ Sidebar, notebook panel, command line and exceptions all speak from here, so tha
 story.
 """
 
+from .observe import observe_cluster
 from .problem import Problem, build_operator_silent_problem, build_problem
 from .store import Change, ClusterChanged, ClusterRemoved, ClusterStore, ProblemChanged
 from .view import AdaptiveRange, ClusterView, GroupView, WorkerCounts, build_cluster_view
@@ -34,6 +35,7 @@ __all__ = [
     "format_cores",
     "format_memory",
     "format_workers",
+    "observe_cluster",
     "parse_quantity",
     "parse_time",
 ]

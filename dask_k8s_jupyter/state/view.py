@@ -156,7 +156,7 @@ def build_cluster_view(
         state=state,
         reason=reason,
         workers=sum((group.workers for group in drawn), WorkerCounts()),
-        cores=sum(group.workers.desired * group.cores_each for group in drawn),
+        cores=round(sum(group.workers.desired * group.cores_each for group in drawn), 3),
         memory_bytes=sum(group.workers.desired * group.memory_bytes_each for group in drawn),
         groups=drawn,
         adaptive=_adaptive(autoscaler),

@@ -1,0 +1,57 @@
+"""Reads one cluster from the API and draws it, for who has just changed it and has no store.
+
+Guarantees a picture that is not older than the call. Refuses to write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timezone
+from typing import Any
+
+from dask_k8s_jupyter.errors import ClusterNotFoundError
+from dask_k8s_operator.kube import KubeClient
+from dask_k8s_operator.kube.errors import NotFoundError, UnsupportedKindError
+from dask_k8s_operator.resources.kinds import (
+    DASK_AUTOSCALERS,
+    DASK_CLUSTERS,
+    DASK_WORKER_GROUPS,
+    Kind,
+)
+
+from .view import ClusterView, build_cluster_view
+
+
+async def observe_cluster(client: KubeClient, namespace: str, name: str) -> ClusterView:
+    """Draw one cluster as it is now.
+
+    Raises
+    ------
+    ClusterNotFoundError
+        When there is none of that name.
+
+    Examples
+    --------
+    >>> async def count_workers(client):
+    ...     return (await observe_cluster(client, "default", "demo")).workers.ready
+    """
+    try:
+        cluster, groups, autoscalers = await asyncio.gather(
+            client.get(DASK_CLUSTERS, name, namespace),
+            _list_parts(client, DASK_WORKER_GROUPS, namespace, name),
+            _list_parts(client, DASK_AUTOSCALERS, namespace, name),
+        )
+    except UnsupportedKindError:
+        raise
+    except NotFoundError as error:
+        raise ClusterNotFoundError(f"There is no DaskCluster {namespace}/{name}") from error
+    autoscaler = autoscalers[0] if autoscalers else None
+    return build_cluster_view(cluster, groups, autoscaler, datetime.now(timezone.utc))
+
+
+async def _list_parts(
+    client: KubeClient, kind: Kind, namespace: str, cluster: str
+) -> list[dict[str, Any]]:
+    """List what names the cluster; one made by hand has no label until it is adopted."""
+    parts = (await client.list(kind, namespace)).items
+    return [part for part in parts if (part.get("spec") or {}).get("cluster") == cluster]

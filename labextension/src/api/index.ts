@@ -1,0 +1,2 @@
+export { ClusterRequests, RequestError } from './requests';
+export { ClusterStream, type StreamListener } from './stream';

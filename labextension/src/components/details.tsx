@@ -1,0 +1,138 @@
+/**
+ * What an unfolded row shows: scaling, groups, what to do with it, and what happened to it.
+ */
+import * as React from 'react';
+
+import { sayClock, sayGroup } from '../model';
+import type { ClusterEvent, GroupView, IClusters, Row } from '../tokens';
+import type { Actions } from './actions';
+import { Dot } from './dot';
+import { Scale } from './scale';
+
+interface DetailsProps {
+  readonly id: string;
+  readonly model: IClusters;
+  readonly row: Row;
+  readonly actions: Actions;
+  readonly isStale: boolean;
+}
+
+export function Details({ id, model, row, actions, isStale }: DetailsProps): React.JSX.Element {
+  const { view, wish } = row;
+  const isEnding = wish?.kind === 'delete' || view.state === 'deleting';
+  return (
+    <div className="dk-Details" id={id}>
+      <Scale model={model} row={row} isDisabled={isStale || isEnding} />
+      <div className="dk-Groups">
+        {view.groups.map(group => (
+          <Group key={group.name} group={group} />
+        ))}
+      </div>
+      <Buttons row={row} actions={actions} isStale={isStale} isEnding={isEnding} />
+      <Events events={row.events} name={view.name} />
+    </div>
+  );
+}
+
+function stateOf(group: GroupView): 'running' | 'waiting' | 'failing' {
+  if (group.failed > 0) {
+    return 'failing';
+  }
+  return group.ready === group.desired && group.retiring === 0 ? 'running' : 'waiting';
+}
+
+function Group({ group }: { readonly group: GroupView }): React.JSX.Element {
+  return (
+    <div className="dk-Group" title={group.reason ?? undefined}>
+      <Dot state={stateOf(group)} />
+      <span className="dk-GroupName">{group.short_name}</span>
+      <span className="dk-GroupCount">{sayGroup(group)}</span>
+    </div>
+  );
+}
+
+interface ButtonsProps {
+  readonly row: Row;
+  readonly actions: Actions;
+  readonly isStale: boolean;
+  readonly isEnding: boolean;
+}
+
+function Buttons({ row, actions, isStale, isEnding }: ButtonsProps): React.JSX.Element {
+  const { view } = row;
+  const hasDashboard = view.dashboard_path !== null && view.scheduler_ready;
+  return (
+    <div className="dk-Actions">
+      <Button
+        label="Dashboard"
+        title={
+          hasDashboard
+            ? `Open the dashboard of ${view.name}`
+            : 'The dashboard opens once the scheduler is ready'
+        }
+        isDisabled={isStale || !hasDashboard}
+        onClick={() => actions.openDashboard(view)}
+      />
+      <Button
+        label="Connect"
+        title={`Put the code that connects to ${view.name} into the notebook`}
+        isDisabled={isEnding}
+        onClick={() => actions.connect(view)}
+      />
+      <Button
+        label="Logs"
+        title={`Open the logs of ${view.name}`}
+        isDisabled={isStale}
+        onClick={() => actions.openLogs(view)}
+      />
+      <Button
+        label="Delete"
+        title={`Delete ${view.name}; asks first`}
+        isDisabled={isStale || isEnding}
+        onClick={() => actions.remove(view)}
+      />
+    </div>
+  );
+}
+
+interface ButtonProps {
+  readonly label: string;
+  readonly title: string;
+  readonly isDisabled: boolean;
+  readonly onClick: () => void;
+}
+
+function Button({ label, title, isDisabled, onClick }: ButtonProps): React.JSX.Element {
+  return (
+    <button
+      type="button"
+      className="dk-Button"
+      title={title}
+      disabled={isDisabled}
+      onClick={onClick}
+    >
+      {label}
+    </button>
+  );
+}
+
+interface EventsProps {
+  readonly events: readonly ClusterEvent[] | null;
+  readonly name: string;
+}
+
+/** Newest first, in a room of a fixed height. */
+function Events({ events, name }: EventsProps): React.JSX.Element {
+  const newest = [...(events ?? [])].sort((a, b) => ((a.time ?? '') < (b.time ?? '') ? 1 : -1));
+  return (
+    <ol className="dk-Events" aria-label={`Events of ${name}`} tabIndex={0}>
+      {newest.map((event, index) => (
+        <li key={index} title={`${event.object}: ${event.message}`} data-type={event.type}>
+          <time dateTime={event.time ?? undefined}>{sayClock(event.time)}</time>
+          <span>{event.message}</span>
+        </li>
+      ))}
+      {newest.length === 0 && <li>{events ? 'No events yet' : 'Asking for events…'}</li>}
+    </ol>
+  );
+}

@@ -79,12 +79,15 @@ class SchedulerReport:
     may_recover
         Whether asking again later can help. A scheduler that answers, but routes neither the agent
         nor ``/api/v1``, will not change its mind.
+    is_absent
+        Whether no scheduler runs at all, so that there is no work to lose.
     """
 
     workers: tuple[WorkerLoad, ...] = ()
     has_agent: bool = True
     problem: str | None = None
     may_recover: bool = True
+    is_absent: bool = False
 
     def workers_at(self, host: str | None) -> tuple[WorkerLoad, ...]:
         """Worker processes of the Pod with this IP address."""

@@ -1,0 +1,188 @@
+"""What ought to happen to a DaskAutoscaler: its group gets as many workers as the scheduler can
+use.
+
+Guarantees: never fewer than ``minimum`` nor more than ``maximum``, at most a quarter of the
+workers taken away at once, and none within 15 s of the last change; more workers come at once.
+Refuses to change anything when the scheduler does not answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..resources.agent_protocol import Answer
+from ..resources.builders import is_owned_by, owner_reference
+from ..resources.kinds import DASK_AUTOSCALERS, DASK_CLUSTERS, DASK_WORKER_GROUPS
+from ..resources.names import default_group_name
+from ..resources.times import format_time, parse_time
+from .conditions import Condition, build_conditions
+from .plan import NOTHING, Manifest, Notice, Patch, Plan, Write
+
+COOL_DOWN_S = 15.0
+POLL_S = 2.0
+
+
+@dataclass(frozen=True)
+class ObservedAutoscaler:
+    """All that a decision about an autoscaler looks at.
+
+    Parameters
+    ----------
+    autoscaler
+        The DaskAutoscaler.
+    cluster, group
+        What it names, None when it is not there.
+    target
+        Workers that the scheduler could use, None when it was not asked.
+    """
+
+    autoscaler: Manifest
+    cluster: Manifest | None = None
+    group: Manifest | None = None
+    target: Answer | None = None
+
+
+def group_of(autoscaler: Manifest) -> str:
+    """Name of the worker group that an autoscaler scales."""
+    spec = autoscaler["spec"]
+    return str(spec.get("workerGroup") or default_group_name(spec["cluster"]))
+
+
+def wants_target(observed: ObservedAutoscaler) -> bool:
+    """Whether the scheduler has to be asked how many workers it could use."""
+    parts = (observed.autoscaler, observed.cluster, observed.group)
+    return all(part is not None and not part["metadata"].get("deletionTimestamp") for part in parts)
+
+
+def decide_autoscaler(observed: ObservedAutoscaler, now: float) -> Plan:
+    """Decide about one autoscaler at ``now``, seconds since the epoch."""
+    autoscaler, group = observed.autoscaler, observed.group
+    if autoscaler["metadata"].get("deletionTimestamp"):
+        return NOTHING
+    missing = _explain_missing(observed)
+    if missing or group is None:
+        return Plan(status=_status(observed, missing or _INACTIVE, None, now))
+    adoption = _adopt(observed)
+    steps: tuple[tuple[Write, ...], ...] = (tuple(adoption),) if adoption else ()
+    target = observed.target.value if observed.target else None
+    if target is None:
+        problem = observed.target.problem if observed.target else None
+        condition = Condition(
+            "Active", False, "SchedulerUnreachable", problem or "the scheduler was not asked yet"
+        )
+        status = _status(observed, condition, None, now)
+        return Plan(steps=steps, status=status, look_again_s=POLL_S)
+    return _scale(observed, group, int(target), steps, now)
+
+
+_INACTIVE = Condition("Active", False, "GroupMissing")
+
+
+def _scale(
+    observed: ObservedAutoscaler,
+    group: Manifest,
+    target: int,
+    steps: tuple[tuple[Write, ...], ...],
+    now: float,
+) -> Plan:
+    spec, current = observed.autoscaler["spec"], int(group["spec"]["worker"].get("replicas", 1))
+    wanted = max(spec["minimum"], min(spec["maximum"], target))
+    replicas, condition = next_replicas(current, wanted, _since_last_scale(observed, now))
+    status = _status(observed, condition, replicas, now, has_scaled=replicas != current)
+    if replicas == current:
+        return Plan(steps=steps, status=status, look_again_s=POLL_S)
+    metadata = group["metadata"]
+    patch = Patch(
+        DASK_WORKER_GROUPS,
+        metadata["namespace"],
+        metadata["name"],
+        {
+            "metadata": {"resourceVersion": metadata.get("resourceVersion")},
+            "spec": {"worker": {"replicas": replicas}},
+        },
+    )
+    reason = "ScaledUp" if replicas > current else "ScaledDown"
+    message = f"{metadata['name']} from {current} to {replicas} workers; it could use {target}"
+    return Plan(
+        steps=(*steps, (patch,)),
+        status=status,
+        notices=(Notice(reason, message),),
+        look_again_s=POLL_S,
+    )
+
+
+def next_replicas(current: int, wanted: int, since_last_s: float | None) -> tuple[int, Condition]:
+    """Return how many workers come next on the way to ``wanted``, and why.
+
+    Examples
+    --------
+    >>> next_replicas(2, 10, None)[0], next_replicas(10, 2, None)[0], next_replicas(10, 2, 3.0)[0]
+    (10, 8, 10)
+    """
+    if wanted == current:
+        return current, Condition("Active", True, "WithinLimits")
+    if wanted > current:
+        return wanted, Condition("Active", True, "Scaling")
+    if since_last_s is not None and since_last_s < COOL_DOWN_S:
+        return current, Condition("Active", True, "CoolingDown")
+    return max(wanted, current - max(1, current // 4)), Condition("Active", True, "Scaling")
+
+
+def _since_last_scale(observed: ObservedAutoscaler, now: float) -> float | None:
+    last = parse_time((observed.autoscaler.get("status") or {}).get("lastScaleTime"))
+    return None if last is None else now - last
+
+
+def _explain_missing(observed: ObservedAutoscaler) -> Condition | None:
+    namespace = observed.autoscaler["metadata"]["namespace"]
+    if observed.cluster is None:
+        name = observed.autoscaler["spec"]["cluster"]
+        message = f"waits for DaskCluster {namespace}/{name}, which is not there"
+        return Condition("Active", False, "ClusterMissing", message)
+    if observed.group is None:
+        name = group_of(observed.autoscaler)
+        message = f"waits for DaskWorkerGroup {namespace}/{name}, which is not there"
+        return Condition("Active", False, "GroupMissing", message)
+    return None
+
+
+def _adopt(observed: ObservedAutoscaler) -> list[Write]:
+    autoscaler, cluster = observed.autoscaler, observed.cluster
+    if cluster is None or is_owned_by(autoscaler, cluster):
+        return []
+    metadata = autoscaler["metadata"]
+    references = [*(metadata.get("ownerReferences") or [])]
+    references.append(owner_reference(DASK_CLUSTERS, cluster))
+    body = {
+        "metadata": {
+            "ownerReferences": references,
+            "resourceVersion": metadata.get("resourceVersion"),
+        }
+    }
+    return [Patch(DASK_AUTOSCALERS, metadata["namespace"], metadata["name"], body)]
+
+
+def _status(
+    observed: ObservedAutoscaler,
+    condition: Condition,
+    desired: int | None,
+    now: float,
+    *,
+    has_scaled: bool = False,
+) -> Manifest:
+    before = observed.autoscaler.get("status") or {}
+    generation = observed.autoscaler["metadata"].get("generation", 0)
+    status: Manifest = {
+        "observedGeneration": generation,
+        "conditions": build_conditions(before, [condition], generation, now),
+    }
+    if desired is None:
+        desired = before.get("desiredReplicas")
+    if desired is not None:
+        status["desiredReplicas"] = desired
+    last = format_time(now) if has_scaled else before.get("lastScaleTime")
+    if last:
+        status["lastScaleTime"] = last
+    if condition.message:
+        status["message"] = condition.message
+    return status

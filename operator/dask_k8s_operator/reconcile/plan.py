@@ -1,0 +1,113 @@
+"""The outcome of a decision: what to write, in which order, and when to look again.
+
+Guarantees that a plan is a value: two equal observations at the same time give equal plans.
+Refuses to write anything itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..resources.kinds import Kind
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Create:
+    """Make an object.
+
+    Parameters
+    ----------
+    if_exists
+        What a taken name means: ``"refuse"``: something else has it, say so; ``"keep"``: done;
+        ``"merge"``: bring the one that is there up to date.
+    """
+
+    kind: Kind
+    body: Manifest
+    if_exists: Literal["refuse", "keep", "merge"] = "refuse"
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Change an object: a merge patch, or a JSON patch when ``body`` is a list."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    body: Any
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete the one object with this uid."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str
+
+
+Write = Create | Patch | Delete
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A Kubernetes Event to be; ``kind`` is Normal or Warning."""
+
+    reason: str
+    message: str
+    kind: Literal["Normal", "Warning"] = "Normal"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A write that Kubernetes refused for good, as far as it can be told."""
+
+    what: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.what} was refused: {self.message}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do about one object.
+
+    Parameters
+    ----------
+    steps
+        Writes of one step may happen at once; the next step begins when they are done.
+    status
+        The whole status that the object ought to have, None to leave it alone.
+    drain
+        Addresses of the workers that the scheduler is asked to drain, after the writes.
+    notices
+        Events, after the writes.
+    look_again_s
+        Seconds after which to decide again even if nothing changes; None to wait for a change.
+    """
+
+    steps: tuple[tuple[Write, ...], ...] = ()
+    status: Manifest | None = None
+    drain: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    look_again_s: float | None = None
+
+
+NOTHING = Plan()
+
+
+def earliest(*delays_s: float | None) -> float | None:
+    """Return the smallest of the delays that are given.
+
+    Examples
+    --------
+    >>> earliest(None, 5.0, 2.0)
+    2.0
+    """
+    given = [delay for delay in delays_s if delay is not None]
+    return min(given) if given else None

@@ -1,0 +1,204 @@
+"""Speaks with schedulers: with the agent in them, or with Dask's own HTTP API where there is none.
+
+Guarantees that every question ends within its time-out with an answer or with the reason why there
+is none; that a scheduler which does not answer is never mistaken for one without workers. Refuses
+to speak anything but HTTP, so that no version of Dask is shared with it, and to change a
+scheduler's state beyond draining the workers it is told to drain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+
+from .resources.agent_protocol import (
+    ADAPTIVE_PATH,
+    DRAIN_PATH,
+    IDLE_PATH,
+    WORKERS_PATH,
+    Answer,
+    SchedulerReport,
+    parse_worker,
+)
+from .resources.builders import scheduler_container
+from .resources.names import DASHBOARD_PORT, DASHBOARD_PORT_NAMES
+
+ASK_TIMEOUT_S = 5.0
+# Dask's own retirement answers when the data has moved.
+RETIRE_TIMEOUT_S = 60.0
+
+_NO_ROUTES = (
+    "the scheduler runs neither the operator's agent nor Dask's /api/v1 routes, so it cannot be
+    asked " "which workers can go"
+)
+
+
+@dataclass(frozen=True)
+class SchedulerPlace:
+    """Where a scheduler listens, and the token that its agent wants."""
+
+    url: str
+    token: str = ""
+
+
+def scheduler_url(pod: dict[str, Any] | None) -> str | None:
+    """Address of the HTTP side of a scheduler Pod that runs, None of one that does not.
+
+    Examples
+    --------
+    >>> scheduler_url({"spec": {"containers": [{}]}, "status": {"podIP": "10.0.0.5"}})
+    'http://10.0.0.5:8787'
+    """
+    ip = ((pod or {}).get("status") or {}).get("podIP")
+    if pod is None or not ip:
+        return None
+    ports = scheduler_container(pod).get("ports") or []
+    named = [p["containerPort"] for p in ports if p.get("name") in DASHBOARD_PORT_NAMES]
+    host = f"[{ip}]" if ":" in ip else ip
+    return f"http://{host}:{named[0] if named else DASHBOARD_PORT}"
+
+
+class _Unanswered(Exception):
+    """The scheduler did not answer, or not with what was asked for."""
+
+    def __init__(self, why: str, *, is_missing: bool = False) -> None:
+        super().__init__(why)
+        self.is_missing = is_missing
+
+
+class SchedulerClient:
+    """Asks schedulers; one for all clusters.
+
+    Parameters
+    ----------
+    ask_timeout_s
+        How long one question may take.
+
+    Examples
+    --------
+    >>> async def count_workers(place):
+    ...     async with SchedulerClient() as schedulers:
+    ...         return len((await schedulers.report(place)).workers)
+    """
+
+    def __init__(self, ask_timeout_s: float = ASK_TIMEOUT_S) -> None:
+        self._timeout = aiohttp.ClientTimeout(total=ask_timeout_s)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def report(self, place: SchedulerPlace) -> SchedulerReport:
+        """Ask for all workers with what they hold and run."""
+        try:
+            answer = await self._ask("GET", place, WORKERS_PATH)
+            return _read_report(answer, has_agent=True)
+        except _Unanswered as error:
+            if not error.is_missing:
+                return SchedulerReport(problem=str(error))
+        try:
+            answer = await self._ask("GET", place, "/api/v1/get_workers")
+            return _read_report(answer, has_agent=False)
+        except _Unanswered as error:
+            if error.is_missing:
+                return SchedulerReport(has_agent=False, problem=_NO_ROUTES, may_recover=False)
+            return SchedulerReport(has_agent=False, problem=str(error))
+
+    async def drain(
+        self, place: SchedulerPlace, addresses: tuple[str, ...], *, has_agent: bool
+    ) -> str | None:
+        """Ask for workers to be drained (again); returns the problem, None when there is none."""
+        body = {"workers": list(addresses)}
+        try:
+            if has_agent:
+                await self._ask("POST", place, DRAIN_PATH, body)
+            else:
+                timeout = aiohttp.ClientTimeout(total=RETIRE_TIMEOUT_S)
+                await self._ask("POST", place, "/api/v1/retire_workers", body, timeout)
+        except _Unanswered as error:
+            return str(error)
+        return None
+
+    async def idle_s(self, place: SchedulerPlace) -> Answer:
+        """Ask how long the scheduler has been without work; only the agent can tell."""
+        try:
+            return Answer(float((await self._ask("GET", place, IDLE_PATH))["idle_s"]))
+        except _Unanswered as error:
+            # /api/v1/check_idle writes into the scheduler, so it is not asked.
+            return Answer(problem=str(error))
+
+    async def adaptive_target(self, place: SchedulerPlace) -> Answer:
+        """Ask how many workers the scheduler could use."""
+        for path in (ADAPTIVE_PATH, "/api/v1/adaptive_target"):
+            try:
+                return Answer(float((await self._ask("GET", place, path))["workers"]))
+            except _Unanswered as error:
+                problem = Answer(problem=str(error))
+                if not error.is_missing:
+                    break
+        return problem
+
+    async def _ask(
+        self,
+        method: str,
+        place: SchedulerPlace,
+        path: str,
+        body: dict[str, Any] | None = None,
+        timeout: aiohttp.ClientTimeout | None = None,
+    ) -> dict[str, Any]:
+        url = f"{place.url}{path}"
+        # Dask's own API gets no token: whatever answers there is not ours.
+        headers = {"Authorization": f"Bearer {place.token}"} if path.startswith("/dask-k8s/") else
+        {} try:
+            async with self._open_session().request(
+                method,
+                url,
+                data=orjson.dumps(body) if body is not None else None,
+                headers=headers,
+                timeout=timeout or self._timeout,
+            ) as response:
+                text = await response.read()
+                if response.status != 200:
+                    # 401: the agent of another token, as good as none.
+                    raise _Unanswered(
+                        f"{method} {url} was answered with {response.status}",
+                        is_missing=response.status in (401, 404, 405),
+                    )
+                return _read_object(text, url)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise _Unanswered(f"{url} does not answer") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise _Unanswered(f"{url} cannot be reached: {error}") from error
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # Schedulers come and go: a kept connection is often a dead one.
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+        return self._session
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def __aenter__(self) -> SchedulerClient:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+
+def _read_object(text: bytes, url: str) -> dict[str, Any]:
+    try:
+        answer = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise _Unanswered(f"{url} answered with something else than JSON") from error
+    if not isinstance(answer, dict):
+        raise _Unanswered(f"{url} answered with something else than a JSON object")
+    return answer
+
+
+def _read_report(answer: dict[str, Any], *, has_agent: bool) -> SchedulerReport:
+    workers = tuple(parse_worker(worker) for worker in answer.get("workers", ()))
+    return SchedulerReport(workers=workers, has_agent=has_agent)

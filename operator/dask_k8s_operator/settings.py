@@ -1,0 +1,112 @@
+"""What an administrator can choose, by flag or by environment variable.
+
+Guarantees that every setting says its unit and its default. Refuses a value that cannot work, by
+name.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from .resources.manifests import HEALTH_PORT
+
+PREFIX = "DASK_K8S_OPERATOR_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one operator.
+
+    Parameters
+    ----------
+    namespaces
+        Namespaces to serve; empty means all of them, which needs a ClusterRole.
+    log_format
+        ``"text"`` for people, ``"json"`` for collectors: one object a line.
+    log_level
+        As Python's logging names it.
+    health_host, health_port
+        Where ``/healthz`` and ``/readyz`` are served; port 0 serves them nowhere.
+    concurrency
+        How many objects are worked on, and how many writes are under way, at once.
+    watch_timeout_s
+        Seconds without any sign from a watch after which ``/healthz`` fails. The API server ends a
+        watch after five to ten minutes, so silence for longer means that it is dead.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    log_format: Literal["text", "json"] = "text"
+    log_level: str = "INFO"
+    health_host: str = "0.0.0.0"  # noqa: S104  probes come from the node
+    health_port: int = HEALTH_PORT
+    concurrency: int = 50
+    watch_timeout_s: float = 900.0
+
+
+def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Read flags, and for those not given the variables ``DASK_K8S_OPERATOR_…``.
+
+    Examples
+    --------
+    >>> parse_settings(["--namespace", "a"], {"DASK_K8S_OPERATOR_LOG_FORMAT": "json"}).log_format
+    'json'
+    """
+    parser = _build_parser(environment)
+    given = parser.parse_args(arguments)
+    in_environment = environment.get(f"{PREFIX}NAMESPACES", "")
+    namespaces = given.namespace or [n.strip() for n in in_environment.split(",") if n.strip()]
+    if given.concurrency < 1:
+        parser.error("--concurrency must be at least 1")
+    return Settings(
+        namespaces=tuple(dict.fromkeys(namespaces)),
+        log_format=given.log_format,
+        log_level=given.log_level.upper(),
+        health_host=given.health_host,
+        health_port=given.health_port,
+        concurrency=given.concurrency,
+    )
+
+
+def _build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    def default(name: str, otherwise: str) -> str:
+        return environment.get(PREFIX + name, otherwise)
+
+    parser = argparse.ArgumentParser(
+        prog="dask-k8s-operator", description="Makes DaskClusters and their kin real on the
+        Kubernetes of its Pod or KUBECONFIG.", epilog=f"Each flag has a variable, such as
+        {PREFIX}LOG_FORMAT; the flag wins.",
+    )
+    parser.add_argument(
+        "--namespace",
+        action="append",
+        metavar="NAME",
+        help=f"serve this namespace; may be repeated; all if absent ({PREFIX}NAMESPACES=a,b)",
+    )
+    parser.add_argument(
+        "--log-format", choices=["text", "json"], default=default("LOG_FORMAT", "text")
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=["debug", "info", "warning", "error"],
+        type=str.lower,
+        default=default("LOG_LEVEL", "info"),
+    )
+    parser.add_argument(
+        "--health-host", default=default("HEALTH_HOST", Settings.health_host), metavar="ADDRESS"
+    )
+    parser.add_argument(
+        "--health-port",
+        type=int,
+        default=default("HEALTH_PORT", str(Settings.health_port)),
+        help="port of /healthz and /readyz; 0 serves neither",
+    )
+    parser.add_argument(
+        "--concurrency",
+        type=int,
+        default=default("CONCURRENCY", str(Settings.concurrency)),
+        help="objects worked on, and writes under way, at once",
+    )
+    return parser

@@ -1,0 +1,142 @@
+"""CustomResourceDefinitions, and the objects of the resources that they define.
+
+Guarantees that an object is pruned, defaulted and checked by its structural schema before it is kept.
+Refuses definitions that it could not keep that promise for: several versions, conversion webhooks,
+schemas that are missing, CEL rules beyond what the server evaluates.
+"""
+
+from __future__ import annotations
+
+from .. import cel, schemas
+from ..names import now_text
+from ..resources import Resource
+from ..statuses import Cause, invalid_value, required
+from .strategy import Object, Strategy
+
+
+class DefinitionStrategy(Strategy):
+    """CRDs register and withdraw resources."""
+
+    has_generation = True
+
+    def default(self, resource: Resource, value: Object) -> None:
+        """Fill in names and conversion."""
+        spec = value.setdefault("spec", {})
+        names = spec.setdefault("names", {})
+        if names.get("kind"):
+            names.setdefault("singular", names["kind"].lower())
+            names.setdefault("listKind", f"{names['kind']}List")
+        spec.setdefault("conversion", {"strategy": "None"})
+
+    def prepare_create(self, resource: Resource, value: Object) -> None:
+        """Accept the names and establish the resource: nothing here takes time."""
+        now = now_text()
+        conditions = [
+            _condition("NamesAccepted", "NoConflicts", "no conflicts found", now),
+            _condition(
+                "Established", "InitialNamesAccepted", "the initial names have been accepted", now
+            ),
+        ]
+        value["status"] = {
+            "conditions": conditions,
+            "acceptedNames": value["spec"]["names"],
+            "storedVersions": [v.get("name") for v in value["spec"].get("versions") or ()],
+        }
+
+    def validate(self, resource: Resource, value: Object, old: Object | None) -> list[Cause]:
+        """Check what a definition needs, and what of it this server can do."""
+        spec, names = value["spec"], value["spec"]["names"]
+        paths = {"spec.group": spec.get("group"), "spec.scope": spec.get("scope")}
+        paths |= {f"spec.names.{field}": names.get(field) for field in ("plural", "kind")}
+        paths["spec.versions"] = spec.get("versions")
+        causes = [required(path) for path, given in paths.items() if not given]
+        if causes:
+            return causes
+        expected = f"{names['plural']}.{spec['group']}"
+        if value["metadata"]["name"] != expected:
+            why = 'must be spec.names.plural+"."+spec.group'
+            causes.append(invalid_value("metadata.name", value["metadata"]["name"], why))
+        if spec["conversion"].get("strategy") != "None":
+            why = "conversion webhooks are not implemented by the embedded Kubernetes"
+            causes.append(invalid_value("spec.conversion", spec["conversion"]["strategy"], why))
+        served = [v for v in spec["versions"] if v.get("served")]
+        if len(served) != 1 or not served[0].get("storage"):
+            why = "the embedded Kubernetes serves exactly one version, which is the stored one"
+            names_served = [version.get("name") for version in served]
+            return [*causes, invalid_value("spec.versions", names_served, why)]
+        return causes + _check_version(spec["versions"].index(served[0]), served[0])
+
+    def on_written(self, resource: Resource, value: Object, old: Object | None) -> None:
+        """Serve the resource in its new form."""
+        spec = value["spec"]
+        if old is None or old["spec"] != spec:
+            self.context.registry.add(build_custom_resource(spec))
+
+    def on_removed(self, resource: Resource, value: Object) -> None:
+        """Remove the objects, then the resource."""
+        key = (value["spec"]["group"], value["spec"]["names"]["plural"])
+        self.context.remove_all(key)
+        self.context.registry.remove(*key)
+
+
+def _condition(type_: str, reason: str, message: str, now: str) -> Object:
+    return {
+        "type": type_,
+        "status": "True",
+        "lastTransitionTime": now,
+        "reason": reason,
+        "message": message,
+    }
+
+
+def _check_version(index: int, version: Object) -> list[Cause]:
+    path = f"spec.versions[{index}].schema.openAPIV3Schema"
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    if not schema:
+        return [required(path, "Required value: schemas are required")]
+    causes = schemas.check_structural(schema, path)
+    for where, rule in schemas.iterate_rules(schema, path):
+        try:
+            cel.compile_rule(rule.get("rule", ""))
+            if rule.get("messageExpression"):
+                cel.compile_rule(rule["messageExpression"])
+        except cel.CelError as error:
+            causes.append(invalid_value(f"{where}.rule", rule.get("rule"), str(error)))
+    return causes
+
+
+def build_custom_resource(spec: Object) -> Resource:
+    """Build the resource that a checked definition stands for."""
+    names = spec["names"]
+    version = next(v for v in spec["versions"] if v["served"])
+    subresources = version.get("subresources") or {}
+    return Resource(
+        group=spec["group"],
+        version=version["name"],
+        plural=names["plural"],
+        kind=names["kind"],
+        singular=names.get("singular", ""),
+        namespaced=spec["scope"] == "Namespaced",
+        short_names=tuple(names.get("shortNames") or ()),
+        categories=tuple(names.get("categories") or ()),
+        subresources=tuple(name for name in ("status", "scale") if name in subresources),
+        schema=version["schema"]["openAPIV3Schema"],
+        columns=tuple(version.get("additionalPrinterColumns") or ()),
+        scale_paths=subresources.get("scale"),
+    )
+
+
+class CustomResourceStrategy(Strategy):
+    """Objects of custom resources follow their schema."""
+
+    has_generation = True
+
+    def default(self, resource: Resource, value: Object) -> None:
+        """Prune what the schema does not know, then fill in its defaults."""
+        schemas.prune(value, resource.schema or {}, is_root=True)
+        schemas.default(value, resource.schema or {})
+
+    def validate(self, resource: Resource, value: Object, old: Object | None) -> list[Cause]:
+        """Check by schema, then by its CEL rules."""
+        causes = schemas.validate(value, resource.schema or {})
+        return causes or schemas.validate_rules(value, resource.schema or {}, old)

@@ -1,0 +1,138 @@
+"""Services: cluster addresses, node ports, defaults and checks.
+
+Guarantees that an address or node port is given out once. Refuses Services without ports (unless
+headless or ExternalName) and a change of the cluster address.
+"""
+
+from __future__ import annotations
+
+from itertools import count, islice
+from typing import Any
+
+from .. import statuses
+from ..names import explain_label
+from ..resources import Resource
+from ..statuses import Cause, invalid_value, required
+from .strategy import Context, Object, Strategy
+
+NODE_PORTS = range(30000, 32768)
+_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+
+
+class ServiceStrategy(Strategy):
+    """Allocation, defaults and checks of Services."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._next_address = count(10)
+        self._next_port = count(0)
+
+    def default(self, resource: Resource, value: Object) -> None:
+        """Fill in what the API fills in."""
+        spec = value.setdefault("spec", {})
+        spec.setdefault("type", "ClusterIP")
+        spec.setdefault("sessionAffinity", "None")
+        if spec["type"] == "ExternalName":
+            return
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
+        spec.setdefault("internalTrafficPolicy", "Cluster")
+        if spec["type"] in ("NodePort", "LoadBalancer"):
+            spec.setdefault("externalTrafficPolicy", "Cluster")
+        for port in spec.get("ports") or ():
+            port.setdefault("protocol", "TCP")
+            if "port" in port:
+                port.setdefault("targetPort", port["port"])
+
+    def prepare_create(self, resource: Resource, value: Object) -> None:
+        """Give out the address and the node ports."""
+        value["status"] = {"loadBalancer": {}}
+        self._allocate(value["spec"])
+
+    def prepare_update(self, resource: Resource, value: Object, old: Object) -> None:
+        """Keep what was given out."""
+        spec, before = value["spec"], old["spec"]
+        if before.get("clusterIP") and not spec.get("clusterIP") and spec["type"] != "ExternalName":
+            spec["clusterIP"] = before["clusterIP"]
+            spec["clusterIPs"] = before.get("clusterIPs", [before["clusterIP"]])
+        known = {port.get("port"): port.get("nodePort") for port in before.get("ports") or ()}
+        if spec["type"] in ("NodePort", "LoadBalancer"):
+            for port in spec.get("ports") or ():
+                if not port.get("nodePort") and known.get(port.get("port")):
+                    port["nodePort"] = known[port["port"]]
+        self._allocate(spec)
+
+    def _allocate(self, spec: Object) -> None:
+        if spec["type"] == "ExternalName":
+            return
+        if not spec.get("clusterIP"):
+            spec["clusterIP"] = self._find_address()
+        spec["clusterIPs"] = [spec["clusterIP"]]
+        if spec["type"] not in ("NodePort", "LoadBalancer"):
+            for port in spec.get("ports") or ():
+                port.pop("nodePort", None)
+            return
+        taken = self._node_ports()
+        for port in spec.get("ports") or ():
+            if not port.get("nodePort"):
+                port["nodePort"] = self._find_port(taken)
+                taken.add(port["nodePort"])
+
+    def _services(self) -> list[Object]:
+        records = self.context.store.collection(("", "services")).records
+        return [record.object["spec"] for record in records.values()]
+
+    def _find_address(self) -> str:
+        network = self.context.service_network
+        taken = {spec.get("clusterIP") for spec in self._services()}
+        for index in islice(self._next_address, network.num_addresses):
+            address = str(network[10 + index % (network.num_addresses - 20)])
+            if address not in taken:
+                return address
+        raise statuses.internal_error(f"all addresses of {network} are given out to Services")
+
+    def _node_ports(self) -> set[int]:
+        return {p.get("nodePort", 0) for spec in self._services() for p in spec.get("ports") or ()}
+
+    def _find_port(self, taken: set[int]) -> int:
+        for index in islice(self._next_port, len(NODE_PORTS)):
+            # Steps through the range so that a port is not given out again at once.
+            port = NODE_PORTS[(index * 131 + 17) % len(NODE_PORTS)]
+            if port not in taken:
+                return port
+        raise statuses.internal_error("all node ports are given out")
+
+    def validate(self, resource: Resource, value: Object, old: Object | None) -> list[Cause]:
+        """Check type, ports and that the address stays."""
+        spec = value["spec"]
+        if spec["type"] not in _TYPES:
+            kinds = ", ".join(f'"{name}"' for name in _TYPES)
+            text = f"Unsupported value: {statuses.show(spec['type'])}: supported values: {kinds}"
+            return [Cause("spec.type", text, "FieldValueNotSupported")]
+        ports = spec.get("ports") or []
+        causes = [c for i, port in enumerate(ports) for c in _check_port(i, port, len(ports))]
+        if not ports and spec["type"] != "ExternalName" and spec.get("clusterIP") != "None":
+            causes.append(required("spec.ports"))
+        address = spec.get("clusterIP")
+        if old is not None and old["spec"].get("clusterIP") not in (None, "", address):
+            why = "may not change once set"
+            causes.append(invalid_value("spec.clusterIPs[0]", [address], why))
+        return causes
+
+
+def _check_port(index: int, port: Any, siblings: int) -> list[Cause]:
+    path = f"spec.ports[{index}]"
+    number = port.get("port")
+    causes = []
+    if not isinstance(number, int) or not 0 < number < 65536:
+        why = "must be between 1 and 65535, inclusive"
+        causes.append(invalid_value(f"{path}.port", number, why))
+    if siblings > 1 and not port.get("name"):
+        causes.append(required(f"{path}.name"))
+    elif port.get("name") and (why_name := explain_label(port["name"])):
+        causes.append(invalid_value(f"{path}.name", port["name"], why_name))
+    node_port = port.get("nodePort")
+    if node_port and node_port not in NODE_PORTS:
+        why = "provided port is not in the valid range. The range of valid ports is 30000-32767"
+        causes.append(invalid_value(f"{path}.nodePort", node_port, why))
+    return causes

@@ -1,0 +1,109 @@
+"""Pod logs and port-forwards, fetched from the node that runs the Pod.
+
+The node is found as the real API server finds it: through the Node's ``status.addresses`` and
+``status.daemonEndpoints``. Refuses Pods that are on no node yet.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp import web
+
+from . import statuses
+from .requests import Target
+
+if TYPE_CHECKING:
+    from .backend import Backend
+
+_LOG_PARAMETERS = (
+    "follow",
+    "previous",
+    "tailLines",
+    "sinceSeconds",
+    "sinceTime",
+    "timestamps",
+    "limitBytes",
+)
+_CHUNK = 64 * 1024
+
+
+class PodStreams:
+    """Talks to nodes on behalf of clients."""
+
+    def __init__(self, backend: Backend, node_tls: ssl.SSLContext) -> None:
+        self._backend = backend
+        self._tls = node_tls
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close the connections to nodes."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # A followed log is silent for as long as the Pod is: no time-out, and no limit of
+            # connections, which every stream takes one of.
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=5),
+            )
+        return self._session
+
+    async def answer(self, request: web.BaseRequest, target: Target) -> web.StreamResponse:
+        """Answer a request for ``log`` or ``portforward``."""
+        pod = self._backend.get(target.resource, target.namespace, target.name).object
+        if target.subresource == "log":
+            return await self._answer_log(request, pod)
+        raise statuses.not_implemented("port-forward")
+
+    def _find_node(self, pod: dict[str, Any]) -> str:
+        node_name = pod["spec"].get("nodeName", "")
+        record = self._backend.store.get(("", "nodes"), "", node_name) if node_name else None
+        if record is None:
+            metadata = pod["metadata"]
+            raise statuses.bad_request(
+                f"pod {metadata['namespace']}/{metadata['name']} does not have a host assigned"
+            )
+        status = record.object.get("status") or {}
+        addresses = {a["type"]: a["address"] for a in status.get("addresses") or ()}
+        port = ((status.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}).get("Port")
+        return f"https://{addresses['InternalIP']}:{port}"
+
+    async def _answer_log(
+        self, request: web.BaseRequest, pod: dict[str, Any]
+    ) -> web.StreamResponse:
+        container = _find_container(pod, request.query.get("container"))
+        metadata = pod["metadata"]
+        parameters = {k: request.query[k] for k in _LOG_PARAMETERS if k in request.query}
+        place = f"{metadata['namespace']}/{metadata['name']}/{container}"
+        url = f"{self._find_node(pod)}/containerLogs/{place}"
+        async with self._open_session().get(url, params=parameters, ssl=self._tls) as answer:
+            if answer.status != 200:
+                raise statuses.bad_request((await answer.text()).strip())
+            response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+            await response.prepare(request)
+            async for chunk in answer.content.iter_any():
+                await response.write(chunk)
+            return response
+
+
+def _find_container(pod: dict[str, Any], wanted: str | None) -> str:
+    metadata = pod["metadata"]
+    names = [c["name"] for f in ("containers", "initContainers") for c in pod["spec"].get(f) or ()]
+    if wanted:
+        if wanted not in names:
+            raise statuses.bad_request(
+                f"container {wanted} is not valid for pod {metadata['name']}"
+            )
+        return wanted
+    if len(names) > 1:
+        raise statuses.bad_request(
+            f"a container name must be specified for pod {metadata['name']}, "
+            f"choose one of: [{' '.join(names)}]"
+        )
+    return str(names[0])

@@ -1,0 +1,151 @@
+"""What a request is about: its path, query, body and Accept header, read into values.
+
+Guarantees that a handler never parses a URL. Refuses bodies that are neither JSON nor YAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import yaml
+from aiohttp import web
+
+from . import statuses
+from .access import Attributes
+from .backend import APPLY_PATCH, WriteOptions
+from .resources import Registry, Resource
+
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+_TRUE = ("true", "1")
+
+
+@dataclass(frozen=True)
+class Target:
+    """The resource, and perhaps the object, that a path names."""
+
+    resource: Resource
+    namespace: str
+    name: str = ""
+    subresource: str = ""
+    verb: str = ""
+
+    @property
+    def scope(self) -> str | None:
+        """Namespace of a list; None lists all of them."""
+        return self.namespace or None if self.resource.namespaced else None
+
+    @property
+    def attributes(self) -> Attributes:
+        """What is asked, for the authorizer."""
+        resource = self.resource
+        return Attributes(
+            self.verb, resource.group, resource.plural, self.subresource, self.namespace, self.name
+        )
+
+
+def parse_target(
+    registry: Registry, method: str, path: str, query: Mapping[str, str]
+) -> Target | None:
+    """Read the path of a resource request; None when there is no such resource."""
+    parts = [part for part in path.split("/") if part]
+    if parts[:1] == ["api"] and len(parts) > 2:
+        group, version, rest = "", parts[1], parts[2:]
+    elif parts[:1] == ["apis"] and len(parts) > 3:
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        return None
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
+        namespace, rest = rest[1], rest[2:]
+    resource = registry.find(group, version, rest[0])
+    if resource is None or len(rest) > 3 or (namespace and not resource.namespaced):
+        return None
+    name = rest[1] if len(rest) > 1 else ""
+    subresource = rest[2] if len(rest) > 2 else ""
+    if subresource and subresource not in resource.subresources:
+        return None
+    # RBAC sees a namespace as an object inside itself.
+    where = name if resource.storage_key == ("", "namespaces") else namespace
+    return Target(resource, where, name, subresource, _find_verb(method, name, query))
+
+
+def _find_verb(method: str, name: str, query: Mapping[str, str]) -> str:
+    if method in ("GET", "HEAD"):
+        if query.get("watch") in _TRUE:
+            return "watch"
+        return "get" if name else "list"
+    if method == "DELETE":
+        return "delete" if name else "deletecollection"
+    return _VERBS.get(method, method.lower())
+
+
+@dataclass(frozen=True)
+class Format:
+    """The form in which a client wants objects.
+
+    Parameters
+    ----------
+    kind
+        ``Object``, ``Table``, ``PartialObjectMetadata`` or ``APIGroupDiscoveryList``.
+    version
+        Version of that form, where the client names one.
+    include
+        What rows of a Table carry.
+    """
+
+    kind: str = "Object"
+    version: str = ""
+    include: str = "Metadata"
+
+    @classmethod
+    def read(cls, accept: str, query: Mapping[str, str]) -> Format:
+        """Choose the first form of an ``Accept`` header that the server can give."""
+        for choice in accept.split(","):
+            media_type, *pairs = (part.strip() for part in choice.split(";"))
+            if media_type not in ("application/json", "*/*", "application/*", ""):
+                continue
+            given = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+            kind = given.get("as", "Object").removesuffix("List")
+            if kind == "APIGroupDiscovery":
+                return cls("APIGroupDiscoveryList", given.get("v", "v2"))
+            if kind in ("Object", "Table", "PartialObjectMetadata"):
+                return cls(kind, given.get("v", ""), query.get("includeObject", "Metadata"))
+        raise statuses.not_acceptable(accept)
+
+
+async def read_body(request: web.BaseRequest, required: bool = True) -> Any:
+    """Read the body as JSON or YAML; None where it is empty and may be."""
+    raw = await request.read()
+    if not raw:
+        if required:
+            raise statuses.bad_request("the request needs a body")
+        return None
+    media_type = request.content_type
+    try:
+        if "yaml" in media_type and raw[:1] not in b"{[":
+            return yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        if "json" in media_type or "yaml" in media_type or media_type == "application/octet-stream":
+            return orjson.loads(raw)
+    except (orjson.JSONDecodeError, yaml.YAMLError) as error:
+        raise statuses.bad_request(f"the body of the request cannot be read: {error}") from error
+    raise statuses.unsupported_media_type(media_type, "application/json, application/yaml")
+
+
+def read_write_options(request: web.BaseRequest) -> WriteOptions:
+    """Read the options of a write from its query."""
+    query = request.query
+    agent = request.headers.get("User-Agent", "unknown").partition("/")[0]
+    is_apply = request.content_type == APPLY_PATCH
+    manager = query.get("fieldManager") or ("unknown" if is_apply else agent)
+    dry_run = query.getall("dryRun", [])
+    if dry_run not in ([], ["All"]):
+        raise statuses.bad_request(f"invalid dryRun {dry_run!r}: only All is known")
+    return WriteOptions(
+        manager=manager,
+        is_dry_run=bool(dry_run),
+        is_strict=query.get("fieldValidation") == "Strict",
+        is_forced=query.get("force") in _TRUE,
+    )

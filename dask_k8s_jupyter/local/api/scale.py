@@ -1,0 +1,64 @@
+"""The scale subresource: a ``Scale`` read from an object, and written back into one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import statuses
+from .resources import Resource
+
+Object = dict[str, Any]
+
+
+def _steps(path: str) -> list[str]:
+    return path.lstrip(".").split(".")
+
+
+def _read(value: Any, path: str | None) -> Any:
+    for step in _steps(path) if path else ():
+        value = value.get(step) if isinstance(value, dict) else None
+    return value if path else None
+
+
+def build_scale(resource: Resource, value: Object) -> Object:
+    """Build the ``Scale`` of an object."""
+    paths = resource.scale_paths or {}
+    metadata = value["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    status: Object = {"replicas": _read(value, paths.get("statusReplicasPath")) or 0}
+    selector = _read(value, paths.get("labelSelectorPath"))
+    if selector:
+        status["selector"] = selector
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "spec": {"replicas": _read(value, paths.get("specReplicasPath")) or 0},
+        "status": status,
+    }
+
+
+def build_change(resource: Resource, scale: Object) -> Callable[[Object], Object]:
+    """Build the change that a written ``Scale`` makes to its object."""
+    if not isinstance(scale, dict) or scale.get("kind") != "Scale":
+        raise statuses.bad_request("the scale subresource takes a Scale of autoscaling/v1")
+    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    if not isinstance(replicas, int) or replicas < 0:
+        cause = statuses.invalid_value(
+            "spec.replicas", replicas, "should be a non-negative integer"
+        )
+        name = str((scale.get("metadata") or {}).get("name", ""))
+        raise statuses.invalid("Scale", "autoscaling", name, [cause])
+    version = (scale.get("metadata") or {}).get("resourceVersion")
+
+    def change(value: Object) -> Object:
+        *parents, last = _steps((resource.scale_paths or {})["specReplicasPath"])
+        holder = value
+        for step in parents:
+            holder = holder.setdefault(step, {})
+        holder[last] = replicas
+        value["metadata"]["resourceVersion"] = version or value["metadata"]["resourceVersion"]
+        return value
+
+    return change

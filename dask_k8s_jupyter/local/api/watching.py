@@ -1,0 +1,176 @@
+"""Lists and watches over HTTP.
+
+Guarantees that a page continues the list as it was when the first page was read, that a watch sends
+what happened after its resource version in order, and bookmarks to who asks for them. A watcher that
+falls behind by more than the store's bound is disconnected; it resumes from its last version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from . import selectors, statuses, tables
+from .requests import Format, Target
+from .selectors import Predicate
+from .store import Change, Record, Store, Watcher
+
+# As the API server's --min-request-timeout: a watch ends after one to two times this.
+WATCH_LIFETIME_S = 1800
+BOOKMARK_INTERVAL_S = 60.0
+# How soon a watch notices that its client has gone away without a word.
+LIVENESS_INTERVAL_S = 5.0
+
+
+def build_selection(target: Target, query: Any) -> Predicate | None:
+    """Predicate of the selectors in a query; None selects everything."""
+    labels = selectors.parse_labels(query.get("labelSelector", ""))
+    fields = selectors.parse_fields(query.get("fieldSelector", ""), target.resource.plural)
+    name = None
+    if target.name:
+        name = selectors.parse_fields(f"metadata.name={target.name}", target.resource.plural)
+    return selectors.both(selectors.both(labels, fields), name)
+
+
+def build_list(store: Store, target: Target, query: Any, form: Format) -> bytes:
+    """Answer a list request."""
+    limit = int(query.get("limit") or 0)
+    token = query.get("continue")
+    if token:
+        version, records = store.take_snapshot(token)
+    else:
+        selected = build_selection(target, query)
+        version = store.version
+        records = store.collection(target.resource.storage_key).select(target.scope, selected)
+    metadata: dict[str, Any] = {"resourceVersion": str(version)}
+    if limit and len(records) > limit:
+        metadata["continue"] = store.keep_snapshot(version, records[limit:])
+        metadata["remainingItemCount"] = len(records) - limit
+        records = records[:limit]
+    return _encode_list(target, records, metadata, form)
+
+
+def _encode_list(
+    target: Target, records: list[Record], metadata: dict[str, Any], form: Format
+) -> bytes:
+    if form.kind == "Table":
+        values = (record.object for record in records)
+        return orjson.dumps(tables.build_table(target.resource, values, metadata, form.include))
+    if form.kind == "PartialObjectMetadata":
+        head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
+        items = [tables.build_partial(record.object) for record in records]
+        return orjson.dumps({**head, "metadata": metadata, "items": items})
+    resource = target.resource
+    head = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
+    encoded = b",".join([record.encoded for record in records])
+    return b'%s,"items":[%s]}' % (orjson.dumps(head)[:-1], encoded)
+
+
+class WatchStream:
+    """One watch connection."""
+
+    def __init__(
+        self, store: Store, target: Target, request: web.BaseRequest, form: Format
+    ) -> None:
+        self._store = store
+        self._target = target
+        self._request = request
+        self._form = form
+        self._has_header = True
+        self._wants_bookmarks = request.query.get("allowWatchBookmarks") in ("true", "1")
+        self._wants_initial = request.query.get("sendInitialEvents") in ("true", "1")
+
+    async def run(self) -> web.StreamResponse:
+        """Stream events until the client goes, the time is over or the watcher is overrun."""
+        query = self._request.query
+        lifetime_s = float(query.get("timeoutSeconds") or 0)
+        lifetime_s = lifetime_s or WATCH_LIFETIME_S * (1 + random.random())  # noqa: S311
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        selected = build_selection(self._target, query)
+        try:
+            watcher = self._open(selected)
+        except statuses.StatusError as error:
+            # A watch that cannot begin says so in its stream, as the real server's cache does.
+            await response.prepare(self._request)
+            await response.write(_encode_event("ERROR", error.build_status()))
+            return response
+        try:
+            await response.prepare(self._request)
+            await self._stream(response, watcher, lifetime_s)
+        except ConnectionError:
+            pass
+        finally:
+            self._store.unwatch(self._target.resource.storage_key, watcher)
+        return response
+
+    def _open(self, selected: Predicate | None) -> Watcher:
+        text = self._request.query.get("resourceVersion") or "0"
+        if not text.isdigit():
+            raise statuses.bad_request(f"invalid resource version {text!r}")
+        version = None if text == "0" or self._wants_initial else int(text)
+        key = self._target.resource.storage_key
+        return self._store.watch(key, self._target.scope, selected, version)
+
+    async def _stream(
+        self, response: web.StreamResponse, watcher: Watcher, lifetime_s: float
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + lifetime_s
+        next_bookmark = loop.time() + BOOKMARK_INTERVAL_S
+        while not (watcher.is_closed or watcher.is_overrun):
+            left = ends - loop.time()
+            transport = self._request.transport
+            if left <= 0 or transport is None or transport.is_closing():
+                break
+            wait = 0 if self._wants_initial else min(left, LIVENESS_INTERVAL_S)
+            taken = await watcher.take(wait)
+            if taken:
+                await response.write(b"".join([self._encode(*item) for item in taken]))
+            if self._wants_initial:
+                self._wants_initial = False
+                await response.write(self._bookmark({"k8s.io/initial-events-end": "true"}))
+            elif self._wants_bookmarks and loop.time() > next_bookmark and not watcher.pending:
+                next_bookmark = loop.time() + BOOKMARK_INTERVAL_S
+                await response.write(self._bookmark())
+        if self._wants_bookmarks and not watcher.pending and not watcher.is_overrun:
+            await response.write(self._bookmark())
+
+    def _encode(self, type_: str, change: Change) -> bytes:
+        if self._form.kind == "Object":
+            return change.encode(type_)
+        has_header = self._form.kind == "Table" and self._has_header
+        self._has_header = False
+        key = (type_, self._form, has_header)
+        line = change.lines.get(key)
+        if line is None:
+            line = _encode_event(type_, self._transform(change.record, has_header))
+            change.lines[key] = line
+        return line
+
+    def _transform(self, record: Record, has_header: bool) -> Any:
+        if self._form.kind == "PartialObjectMetadata":
+            return tables.build_partial(record.object)
+        metadata = {"resourceVersion": str(record.version)}
+        resource, include = self._target.resource, self._form.include
+        return tables.build_table(resource, [record.object], metadata, include, has_header)
+
+    def _bookmark(self, annotations: dict[str, str] | None = None) -> bytes:
+        resource = self._target.resource
+        metadata: dict[str, Any] = {"resourceVersion": str(self._store.version)}
+        if annotations:
+            metadata["annotations"] = annotations
+        mark: dict[str, Any] = {"kind": resource.kind, "apiVersion": resource.api_version}
+        mark["metadata"] = metadata
+        if self._form.kind == "PartialObjectMetadata":
+            mark |= {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+        elif self._form.kind == "Table":
+            mark = tables.build_table(resource, [], metadata, has_header=False)
+        return _encode_event("BOOKMARK", mark)
+
+
+def _encode_event(type_: str, value: Any) -> bytes:
+    return orjson.dumps({"type": type_, "object": value}) + b"\n"

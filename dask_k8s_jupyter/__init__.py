@@ -1,6 +1,41 @@
 """Dask clusters on Kubernetes, from inside Jupyter.
 
-Importing this package costs what importing distributed costs: names are looked up when they are used.
+Importing this package is cheap: names are looked up when they are used.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .clusters.kubecluster import KubeCluster
+    from .clusters.settings import CreateMode
+    from .clusters.spec import make_cluster_spec, make_worker_spec
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "CreateMode",
+    "KubeCluster",
+    "__version__",
+    "make_cluster_spec",
+    "make_worker_spec",
+]
+
+_HOMES = {
+    "CreateMode": ".clusters.settings",
+    "KubeCluster": ".clusters.kubecluster",
+    "make_cluster_spec": ".clusters.spec",
+    "make_worker_spec": ".clusters.spec",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -21,7 +21,14 @@ from dask_k8s_jupyter.errors import (
     explain,
 )
 from dask_k8s_operator.kube import KubeClient
-from dask_k8s_operator.kube.errors import AlreadyExistsError, KubeError, NotFoundError
+from dask_k8s_operator.kube.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    KubeError,
+    NotFoundError,
+    UnsupportedKindError,
+)
 from dask_k8s_operator.resources import names
 from dask_k8s_operator.resources.kinds import (
     DASK_AUTOSCALERS,
@@ -206,8 +213,10 @@ async def adapt_cluster(
 
 
 @_explained
-async def delete_cluster(client: KubeClient, namespace: str, name: str) -> None:
-    """Delete a cluster and all that belongs to it.
+async def delete_cluster(
+    client: KubeClient, namespace: str, name: str, *, uid: str | None = None
+) -> None:
+    """Delete a cluster and all that belongs to it; with ``uid``, that one and no successor.
 
     Raises
     ------
@@ -215,8 +224,8 @@ async def delete_cluster(client: KubeClient, namespace: str, name: str) -> None:
         When there is none of this name.
     """
     try:
-        await client.delete(DASK_CLUSTERS, name, namespace)
-    except NotFoundError as error:
+        await client.delete(DASK_CLUSTERS, name, namespace, uid=uid)
+    except (NotFoundError, ConflictError) as error:
         raise _cluster_not_found(namespace, name, error) from error
 
 
@@ -284,10 +293,10 @@ async def _patch_cluster(client: KubeClient, namespace: str, name: str, patch: M
         raise _cluster_not_found(namespace, name, error) from error
 
 
-def _cluster_not_found(namespace: str, name: str, error: KubeError) -> Exception:
+def _cluster_not_found(namespace: str, name: str, error: ApiError) -> Exception:
     explained = explain(error)
-    if not isinstance(explained, ClusterNotFoundError):
-        return explained  # the namespace or the whole kind is missing
+    if isinstance(error, UnsupportedKindError) or error.details.get("kind") == "namespaces":
+        return explained
     return ClusterNotFoundError(
         f"There is no DaskCluster {namespace}/{name}",
         fix=f"See `kubectl get daskclusters --namespace={namespace}`",

@@ -6,6 +6,7 @@ Refuses to read configuration: defaults here are those of the documentation.
 
 from __future__ import annotations
 
+import copy
 import math
 import shlex
 from collections.abc import Mapping, Sequence
@@ -134,6 +135,47 @@ def make_worker_spec(
         "ports": [_port("http-dashboard", names.WORKER_DASHBOARD_PORT)],
     }
     return {"replicas": n_workers, "spec": {"containers": [container]}}
+
+
+def vary_worker_spec(
+    worker: Mapping[str, Any],
+    n_workers: int,
+    image: str | None = None,
+    resources: Resources = None,
+    env: Env = None,
+    worker_command: Command | None = None,
+) -> Manifest:
+    """Build a ``worker`` section from another one; None keeps what that one has.
+
+    Parameters
+    ----------
+    worker
+        The section to begin with, such as that of the cluster.
+    n_workers, image, resources, env, worker_command
+        As in ``make_worker_spec``.
+
+    Examples
+    --------
+    >>> varied = vary_worker_spec(make_worker_spec(), 5, image="acme/dask:7")
+    >>> varied["replicas"], varied["spec"]["containers"][0]["image"]
+    (5, 'acme/dask:7')
+    """
+    varied = copy.deepcopy(dict(worker))
+    varied["replicas"] = check_count("n_workers", n_workers)
+    container = varied["spec"]["containers"][0]
+    if image is not None:
+        container["image"] = check_image(image)
+    if env is not None:
+        container["env"] = build_env(env)
+    if resources is not None:
+        container["resources"] = check_resources(resources)
+    if worker_command is not None:
+        command = _split("worker_command", worker_command)
+        container["args"] = [*command, "--name", "$(DASK_WORKER_NAME)"]
+    if resources is not None or worker_command is not None:
+        kept = _without_limit_options(container.get("args") or [])
+        container["args"] = [*kept, *_limits_as_options(container.get("resources") or {})]
+    return varied
 
 
 def build_worker_group(name: str, cluster: str, worker: Mapping[str, Any]) -> Manifest:
@@ -296,6 +338,17 @@ def _limits_as_options(resources: Manifest) -> list[str]:
     if memory_bytes:
         options += ["--memory-limit", f"{int(memory_bytes)}B"]
     return options
+
+
+def _without_limit_options(args: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    words = iter(args)
+    for word in words:
+        if word in ("--nthreads", "--memory-limit"):
+            next(words, None)
+        else:
+            kept.append(word)
+    return kept
 
 
 def _idle_timeout_s(idle_timeout: float) -> int:

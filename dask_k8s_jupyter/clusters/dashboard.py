@@ -1,0 +1,45 @@
+"""Where this user's browser finds a cluster's dashboard.
+
+Guarantees a link that works from where the browser is, as far as anybody told us where that is:
+through our server extension, as ``distributed.dashboard.link`` says, or at the forwarded port.
+"""
+
+from __future__ import annotations
+
+import os
+
+import dask.config
+
+# The server extension hands its base URL to the kernels that it starts.
+BASE_URL_VARIABLE = "DASK_K8S_JUPYTER_BASE_URL"
+DEFAULT_TEMPLATE = "{scheme}://{host}:{port}/status"
+
+
+def build_dashboard_link(namespace: str, name: str, address: tuple[str, int] | None) -> str:
+    """Build the link to a cluster's dashboard; empty when nothing leads there.
+
+    Parameters
+    ----------
+    namespace, name
+        The cluster.
+    address
+        Where the dashboard can be reached from this process; None when it cannot.
+
+    Examples
+    --------
+    >>> build_dashboard_link("default", "demo", ("127.0.0.1", 8787))  # doctest: +SKIP
+    'http://127.0.0.1:8787/status'
+    """
+    base_url = os.environ.get(BASE_URL_VARIABLE)
+    if base_url:
+        return f"{base_url.rstrip('/')}/dask-k8s/dashboard/{namespace}/{name}/status"
+    if address is None:
+        return ""
+    template = dask.config.get("distributed.dashboard.link", DEFAULT_TEMPLATE)
+    host, port = address
+    values = {**os.environ, "scheme": "http", "host": host, "port": port}
+    try:
+        return str(template.format(**values))
+    except (KeyError, IndexError, ValueError):
+        # A template that names a variable of another machine: the plain link is better than none.
+        return DEFAULT_TEMPLATE.format(**values)

@@ -1,0 +1,135 @@
+"""What a KubeCluster holds while it is open: connection, DaskCluster, ways to its scheduler.
+
+Guarantees that what ``open`` created is deleted by ``close(delete=True)``, that one and no
+successor of its name, and that ``close`` may be called at any time. Refuses to know distributed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from dask_k8s_jupyter.errors import (
+    ClusterNotFoundError,
+    DaskKubernetesError,
+    NameTakenError,
+)
+from dask_k8s_operator.kube import KubeClient
+from dask_k8s_operator.resources.names import COMM_PORT, DASHBOARD_PORT
+
+from . import actions
+from .reach import Address, reach
+from .settings import CreateMode, Settings
+from .startup import wait_started
+from .watched import WatchedCluster
+
+
+class Session:
+    """One cluster, created or found.
+
+    Parameters
+    ----------
+    settings
+        What was asked for.
+    kubeconfig, context
+        Which Kubernetes; None for the usual places.
+    """
+
+    def __init__(self, settings: Settings, kubeconfig: str | None, context: str | None) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self.namespace = settings.namespace or ""
+        self.is_new = False
+        self.dashboard_address: Address | None = None
+        self._kubeconfig = kubeconfig
+        self._context = context
+        self._client: KubeClient | None = None
+        self._watched: WatchedCluster | None = None
+        self._uid: str | None = None
+        self._tunnels = contextlib.AsyncExitStack()
+
+    @property
+    def client(self) -> KubeClient:
+        """The connection; raises when the session is not open."""
+        if self._client is None:
+            raise DaskKubernetesError(f"cluster {self.name} is closed")
+        return self._client
+
+    @property
+    def watched(self) -> WatchedCluster:
+        """The live DaskCluster; raises when the session is not open."""
+        if self._watched is None:
+            raise DaskKubernetesError(f"cluster {self.name} is closed")
+        return self._watched
+
+    @property
+    def deletes_on_close(self) -> bool:
+        """Whether closing deletes the cluster, as far as was said."""
+        settings = self.settings
+        return settings.delete_created if self.is_new else settings.delete_connected
+
+    async def open(self) -> None:
+        """Connect to Kubernetes, make sure that we may, create or find the cluster, follow it."""
+        self._client = await KubeClient.connect(self._kubeconfig, self._context)
+        self.namespace = self.settings.namespace or self._client.namespace
+        connects = self.settings.create_mode is CreateMode.CONNECT_ONLY
+        needs = actions.NEEDED_TO_CONNECT if connects else actions.NEEDED_TO_CREATE
+        await actions.preflight(self._client, self.namespace, needs)
+        resource = await (self._find() if connects else self._create())
+        self._uid = resource["metadata"]["uid"]
+        self._watched = WatchedCluster(self._client, self.namespace, self.name)
+        await self._watched.start()
+
+    async def wait_started(self, say: Callable[[str], None]) -> Address:
+        """Wait until the scheduler is there; returns where to reach it."""
+        settings = self.settings
+        await wait_started(
+            self.client,
+            self.watched,
+            settings.resource_timeout_s,
+            say,
+            workers_too=self.is_new,
+        )
+        self.dashboard_address = await self._reach(DASHBOARD_PORT, settings.forward_port)
+        return await self._reach(COMM_PORT, None)
+
+    async def close(self, *, delete: bool) -> None:
+        """Let go of everything, and delete the cluster if told so; one that is gone is fine."""
+        try:
+            if delete and self._client is not None and self._uid is not None:
+                with contextlib.suppress(ClusterNotFoundError):
+                    await actions.delete_cluster(
+                        self._client, self.namespace, self.name, uid=self._uid
+                    )
+        finally:
+            await self._tunnels.aclose()
+            if self._watched is not None:
+                await self._watched.close()
+            if self._client is not None:
+                await self._client.close()
+            self._client = self._watched = None
+
+    async def _create(self) -> actions.Manifest:
+        try:
+            resource = await actions.create_cluster(self.client, self.settings.spec, self.namespace)
+        except NameTakenError:
+            if self.settings.create_mode is CreateMode.CREATE_ONLY:
+                raise
+            return await self._find()
+        self.is_new = True
+        return resource
+
+    async def _find(self) -> actions.Manifest:
+        return await actions.get_cluster(self.client, self.namespace, self.name)
+
+    async def _reach(self, port: int, local_port: int | None) -> Address:
+        return await self._tunnels.enter_async_context(
+            reach(
+                self.client,
+                self.namespace,
+                self.name,
+                port,
+                port_forward=self.settings.port_forward,
+                local_port=local_port,
+            )
+        )

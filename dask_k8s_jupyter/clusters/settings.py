@@ -1,0 +1,206 @@
+"""What a KubeCluster was asked for: arguments, over Dask's configuration, over defaults.
+
+Guarantees that every value has its type, and that a bad one is named before anything is created.
+Refuses to ask Kubernetes anything.
+"""
+
+from __future__ import annotations
+
+import enum
+import getpass
+import os
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dask_k8s_jupyter import config
+from dask_k8s_jupyter.errors import InvalidSpecError
+from dask_k8s_operator.resources.kinds import DASK_CLUSTERS
+from dask_k8s_operator.resources.names import MAX_CLUSTER_NAME_LENGTH
+
+from .spec import check_name, make_cluster_spec
+
+Manifest = dict[str, Any]
+
+
+class CreateMode(enum.Enum):
+    """What to do when a cluster of that name exists already, or does not."""
+
+    CREATE_ONLY = "CREATE_ONLY"
+    CREATE_OR_CONNECT = "CREATE_OR_CONNECT"
+    CONNECT_ONLY = "CONNECT_ONLY"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a KubeCluster was asked for, complete.
+
+    Parameters
+    ----------
+    name
+        Name of the cluster.
+    namespace
+        None for that of the kubeconfig's context or of the Pod.
+    spec
+        The whole DaskCluster to create.
+    create_mode
+        What to do when it exists already, or does not.
+    delete_created, delete_connected
+        Whether close() deletes a cluster that we created, one that we connected to.
+    resource_timeout_s
+        How long a start may take.
+    port_forward
+        None decides by where we run.
+    forward_port
+        Local port for the dashboard; None for any free one.
+    """
+
+    name: str
+    namespace: str | None
+    spec: Manifest
+    create_mode: CreateMode
+    delete_created: bool
+    delete_connected: bool
+    resource_timeout_s: float
+    port_forward: bool | None
+    forward_port: int | None
+
+
+def resolve_settings(
+    *,
+    name: str | None = None,
+    namespace: str | None = None,
+    create_mode: CreateMode | str | None = None,
+    shutdown_on_close: bool | None = None,
+    resource_timeout: float | None = None,
+    port_forward_cluster_ip: bool | None = None,
+    scheduler_forward_port: int | None = None,
+    custom_cluster_spec: str | Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Settings:
+    """Resolve the arguments of a KubeCluster; None means what the configuration says.
+
+    Examples
+    --------
+    >>> resolve_settings(name="demo", n_workers=2).spec["spec"]["worker"]["replicas"]
+    2
+    """
+    custom = config.get("custom-cluster-spec", custom_cluster_spec)
+    if custom is None:
+        spec = _make_spec(config.get("name", name), **options)
+    else:
+        spec = read_cluster_spec(custom)
+    return Settings(
+        name=spec["metadata"]["name"],
+        namespace=config.get("namespace", namespace),
+        spec=spec,
+        create_mode=parse_create_mode(config.get("create-mode", create_mode)),
+        delete_created=bool(config.get("shutdown-on-close", shutdown_on_close)),
+        # Connecting never owns unless this very call says so: configuration speaks of creating.
+        delete_connected=bool(shutdown_on_close),
+        resource_timeout_s=_seconds(config.get("resource-timeout", resource_timeout)),
+        port_forward=config.get("port-forward-cluster-ip", port_forward_cluster_ip),
+        forward_port=config.get("scheduler-forward-port", scheduler_forward_port),
+    )
+
+
+def parse_create_mode(mode: CreateMode | str) -> CreateMode:
+    """Read a create mode; configuration spells it as text.
+
+    Examples
+    --------
+    >>> parse_create_mode("connect-only")
+    <CreateMode.CONNECT_ONLY: 'CONNECT_ONLY'>
+    """
+    if isinstance(mode, CreateMode):
+        return mode
+    try:
+        return CreateMode(str(mode).upper().replace("-", "_"))
+    except ValueError:
+        known = ", ".join(each.value for each in CreateMode)
+        raise InvalidSpecError(f"create_mode: {mode!r} is none of {known}") from None
+
+
+def read_cluster_spec(spec: str | os.PathLike[str] | Mapping[str, Any]) -> Manifest:
+    """Read a whole DaskCluster from a dict or from a YAML file, and check what it is.
+
+    Raises
+    ------
+    InvalidSpecError
+        When it is no DaskCluster.
+    """
+    if not isinstance(spec, Mapping):
+        try:
+            spec = yaml.safe_load(Path(spec).expanduser().read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise InvalidSpecError(
+                f"custom_cluster_spec: {spec} cannot be read: {error}"
+            ) from error
+    if not isinstance(spec, Mapping) or spec.get("kind") != DASK_CLUSTERS.kind:
+        raise InvalidSpecError(f"custom_cluster_spec: a {DASK_CLUSTERS.kind} is needed")
+    name = (spec.get("metadata") or {}).get("name", "")
+    check_name("custom_cluster_spec metadata.name", name)
+    return dict(spec)
+
+
+def build_name(template: str) -> str:
+    """Fill in a name's template: ``{user}``, ``{uuid}`` and environment variables.
+
+    Examples
+    --------
+    >>> build_name("demo")
+    'demo'
+    """
+    if "{" not in template:
+        return template
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a Pod may run as a user whom nobody named
+        user = "user"
+    unique = uuid.uuid4().hex[:10]
+    values = {key: str(value) for key, value in os.environ.items()} | {"uuid": unique}
+    try:
+        filled = template.format(**values | {"user": user})
+    except (KeyError, IndexError, ValueError) as error:
+        raise InvalidSpecError(f"name: {template!r} cannot be filled in: {error!r}") from error
+    # A user's name may hold what a cluster's may not; what makes it unique stands at the end.
+    safe = re.sub(r"[^a-z0-9-]+", "-", filled.lower())
+    if len(safe) > MAX_CLUSTER_NAME_LENGTH:
+        safe = safe[: MAX_CLUSTER_NAME_LENGTH - len(unique) - 1] + "-" + unique
+    return safe.strip("-")
+
+
+def _make_spec(
+    template: str,
+    *,
+    image: str | None = None,
+    n_workers: int | None = None,
+    resources: Mapping[str, Any] | None = None,
+    env: Any = None,
+    worker_command: Any = None,
+    scheduler_service_type: str | None = None,
+    idle_timeout: float | None = None,
+    jupyter: bool | None = None,
+) -> Manifest:
+    return make_cluster_spec(
+        build_name(template),
+        image=config.get("image", image),
+        n_workers=config.get("count.start", n_workers),
+        resources=config.get("resources", resources),
+        env=config.get("env", env),
+        worker_command=config.get("worker-command", worker_command),
+        scheduler_service_type=config.get("scheduler-service-type", scheduler_service_type),
+        idle_timeout=config.get("idle-timeout", idle_timeout) or 0,
+        jupyter=config.get("scheduler-jupyter", jupyter),
+    )
+
+
+def _seconds(timeout: float) -> float:
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0:
+        raise InvalidSpecError(f"resource_timeout: seconds above 0 are needed, not {timeout!r}")
+    return float(timeout)

@@ -1,0 +1,272 @@
+"""Waits until a cluster has started, and says early and exactly why it will not.
+
+``judge_start`` decides (pure: state and ages in, verdict out), ``wait_started`` looks and waits.
+The words are the operator's; added is what it cannot say: that it is silent, and that time is up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dask_k8s_jupyter.errors import (
+    ClusterNotFoundError,
+    ClusterStartError,
+    CommandNotFoundError,
+    DaskKubernetesError,
+    ImageNotFoundError,
+    OperatorSilentError,
+    PodCrashedError,
+    PodDoesNotFitError,
+    RefusedError,
+    StartTimeoutError,
+    explain,
+)
+from dask_k8s_jupyter.state.view import NOT_SEEN_REASON, OPERATOR_SILENT_AFTER_S
+from dask_k8s_operator.kube import KubeClient
+from dask_k8s_operator.kube.errors import KubeError
+from dask_k8s_operator.resources.kinds import EVENTS
+from dask_k8s_operator.resources.names import scheduler_name
+
+from .logs import read_failing_log
+from .signal import wait_any
+from .watched import WatchedCluster
+
+Resource = Mapping[str, Any]
+
+# The first worker starts beside the scheduler: its failure is usually known by then.
+WORKER_GRACE_S = 3.0
+# A Pod of a cluster that is going frees its room within this.
+UNSCHEDULABLE_PATIENCE_S = 5.0
+
+DELETED = "Deleted"
+OPERATOR_SILENT = "OperatorSilent"
+TIME_OUT = "TimeOut"
+UNSCHEDULABLE = "Unschedulable"
+
+_ERRORS: dict[str, type[ClusterStartError]] = {
+    "CrashLoopBackOff": PodCrashedError,
+    "PodFailed": PodCrashedError,
+    "ContainerError": PodCrashedError,
+    "CommandNotFound": CommandNotFoundError,
+    "ImagePullBackOff": ImageNotFoundError,
+    "ErrImagePull": ImageNotFoundError,
+    "InvalidImageName": ImageNotFoundError,
+    UNSCHEDULABLE: PodDoesNotFitError,
+    TIME_OUT: StartTimeoutError,
+}
+_SIMPLE_ERRORS: dict[str, type[DaskKubernetesError]] = {
+    DELETED: ClusterNotFoundError,
+    OPERATOR_SILENT: OperatorSilentError,
+    "CreateRefused": RefusedError,
+}
+
+
+@dataclass(frozen=True)
+class Ages:
+    """How long things last, in seconds.
+
+    Parameters
+    ----------
+    start_s
+        The start as a whole.
+    unschedulable_s
+        The scheduler not fitting anywhere; 0 while it does.
+    ready_s
+        The scheduler being ready; 0 while it is not.
+    """
+
+    start_s: float = 0.0
+    unschedulable_s: float = 0.0
+    ready_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to make of a cluster that starts, and when to judge anew though nothing changed."""
+
+    outcome: Literal["started", "waiting", "failed"]
+    reason: str = ""
+    message: str = ""
+    again_in_s: float | None = None
+
+
+def judge_start(
+    cluster: Resource | None, ages: Ages, timeout_s: float, *, workers_too: bool = True
+) -> Verdict:
+    """Judge a cluster that starts.
+
+    Parameters
+    ----------
+    cluster
+        The DaskCluster; None when it is gone.
+    ages
+        How long things last.
+    timeout_s
+        How long the start may take.
+    workers_too
+        Whether workers that cannot start make the start fail, as they do for a new cluster.
+
+    Examples
+    --------
+    >>> judge_start({"metadata": {}, "spec": {}}, Ages(start_s=0.1), 60).message
+    'The operator has yet to see it'
+    >>> judge_start(None, Ages(), 60).reason
+    'Deleted'
+    """
+    if cluster is None or "deletionTimestamp" in cluster["metadata"]:
+        return Verdict("failed", DELETED, "it was deleted meanwhile")
+    status = cluster.get("status") or {}
+    left_s = max(0.0, timeout_s - ages.start_s)
+    if status.get("observedGeneration") is None:
+        silence_left_s = min(OPERATOR_SILENT_AFTER_S, timeout_s) - ages.start_s
+        if silence_left_s <= 0:
+            return Verdict("failed", OPERATOR_SILENT, "nobody has acted on it")
+        return Verdict("waiting", "", NOT_SEEN_REASON, silence_left_s)
+    if is_true(cluster, "SchedulerReady"):
+        return _judge_workers(cluster, ages) if workers_too else Verdict("started")
+    degraded = condition(cluster, "Degraded")
+    if degraded.get("status") == "True":
+        return Verdict("failed", degraded.get("reason", ""), said(cluster))
+    scheduler_reason = condition(cluster, "SchedulerReady").get("reason", "")
+    if scheduler_reason == UNSCHEDULABLE:
+        if ages.unschedulable_s >= UNSCHEDULABLE_PATIENCE_S:
+            return Verdict("failed", UNSCHEDULABLE, said(cluster))
+        left_s = min(left_s, UNSCHEDULABLE_PATIENCE_S - ages.unschedulable_s)
+    if ages.start_s >= timeout_s:
+        return Verdict("failed", TIME_OUT, said(cluster))
+    return Verdict("waiting", scheduler_reason, said(cluster), left_s)
+
+
+def _judge_workers(cluster: Resource, ages: Ages) -> Verdict:
+    """The scheduler is ready: the first worker gets a moment to show what is wrong with it."""
+    workers = (cluster.get("status") or {}).get("workers") or {}
+    wanted = (cluster.get("spec") or {}).get("worker", {}).get("replicas", 1)
+    if not wanted or workers.get("running"):
+        return Verdict("started")
+    degraded = condition(cluster, "Degraded")
+    if degraded.get("status") == "True":
+        return Verdict("failed", degraded.get("reason", ""), said(cluster))
+    if ages.ready_s >= WORKER_GRACE_S:
+        return Verdict("started", "", said(cluster))
+    return Verdict("waiting", "", said(cluster), WORKER_GRACE_S - ages.ready_s)
+
+
+async def wait_started(
+    client: KubeClient,
+    watched: WatchedCluster,
+    timeout_s: float,
+    say: Callable[[str], None],
+    *,
+    workers_too: bool = True,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Wait until the cluster has started.
+
+    Parameters
+    ----------
+    client
+        Connection to the API.
+    watched
+        The cluster, already followed.
+    timeout_s
+        How long that may take.
+    say
+        Told the reason of each wait, once each.
+    workers_too
+        Whether workers that cannot start make the start fail.
+    clock
+        Seconds that never go backwards.
+
+    Raises
+    ------
+    ClusterStartError
+        When a Pod cannot start, or time is up.
+    OperatorSilentError
+        When nobody acts on the cluster.
+    """
+    stopwatch = _Stopwatch(clock)
+    said_last = None
+    grows = False
+    while True:
+        change = watched.changes.next()
+        ages = stopwatch.read(watched.resource, grows)
+        verdict = judge_start(watched.resource, ages, timeout_s, workers_too=workers_too)
+        if verdict.outcome == "failed":
+            if verdict.reason == UNSCHEDULABLE and await _grows(client, watched):
+                grows = True
+                continue
+            raise await build_start_error(client, watched, verdict.reason, verdict.message)
+        if verdict.message and verdict.message != said_last:
+            say(verdict.message)
+            said_last = verdict.message
+        if verdict.outcome == "started":
+            return
+        await wait_any(change, timeout_s=verdict.again_in_s)
+
+
+def is_true(cluster: Resource, kind: str) -> bool:
+    """Whether a condition is there and true."""
+    return condition(cluster, kind).get("status") == "True"
+
+
+def condition(cluster: Resource, kind: str) -> dict[str, str]:
+    """One condition of the status; empty when it is not there."""
+    conditions = (cluster.get("status") or {}).get("conditions") or []
+    return next((dict(found) for found in conditions if found.get("type") == kind), {})
+
+
+def said(cluster: Resource) -> str:
+    """The one sentence that the operator says of a cluster; empty when all is well."""
+    return str((cluster.get("status") or {}).get("message") or "")
+
+
+class _Stopwatch:
+    """Reads the ages of things that it sees begin."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._since: dict[str, float] = {}
+
+    def read(self, cluster: Resource | None, grows: bool) -> Ages:
+        now = self._clock()
+        scheduler = condition(cluster, "SchedulerReady") if cluster else {}
+        # While the cluster grows by a node for us, not fitting is no failure.
+        unschedulable = scheduler.get("reason") == UNSCHEDULABLE and not grows
+        return Ages(
+            start_s=now - self._began,
+            unschedulable_s=self._age("unschedulable", unschedulable, now),
+            ready_s=self._age("ready", scheduler.get("status") == "True", now),
+        )
+
+    def _age(self, what: str, holds: bool, now: float) -> float:
+        if not holds:
+            self._since.pop(what, None)
+            return 0.0
+        return now - self._since.setdefault(what, now)
+
+
+async def _grows(client: KubeClient, watched: WatchedCluster) -> bool:
+    """Whether a cluster autoscaler has promised a node for the scheduler."""
+    selector = f"involvedObject.name={scheduler_name(watched.name)},reason=TriggeredScaleUp"
+    try:
+        return bool((await client.list(EVENTS, watched.namespace, field_selector=selector)).items)
+    except KubeError:
+        return False
+
+
+async def build_start_error(
+    client: KubeClient, watched: WatchedCluster, reason: str, message: str
+) -> DaskKubernetesError:
+    """Build the exception for one of the operator's reasons, with the last log lines."""
+    where = f"DaskCluster {watched.namespace}/{watched.name}"
+    if watched.error is not None:
+        return explain(watched.error)
+    sentence = f"{where} cannot start: {message or reason}"
+    if reason in _SIMPLE_ERRORS:
+        return _SIMPLE_ERRORS[reason](sentence)
+    error_type = _ERRORS.get(reason, ClusterStartError)
+    return error_type(sentence, log=await read_failing_log(client, watched.namespace, watched.name))

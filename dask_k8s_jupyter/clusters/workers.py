@@ -1,0 +1,105 @@
+"""Follows the workers of a scheduler: waits until enough have joined, says why when they will not.
+
+Guarantees that workers that cannot start end the wait with the reason, not with a time-out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from distributed.exceptions import WorkerStartTimeoutError
+from distributed.objects import SchedulerInfo
+
+from .session import Session
+from .signal import Signal, wait_any
+from .startup import build_start_error, condition, is_true, said
+from .watched import WatchedCluster
+
+# A worker joins first and says a moment later that it runs, which the scheduler tells nobody.
+SETTLE_S = 0.05
+
+
+async def wait_for_workers(
+    session: Session, scheduler: Any, joined: Signal, n_workers: int, timeout_s: float | None
+) -> SchedulerInfo:
+    """Wait until the scheduler has ``n_workers`` running workers; returns what it says of itself.
+
+    Parameters
+    ----------
+    session
+        The cluster.
+    scheduler
+        ``distributed.core.rpc`` of its scheduler.
+    joined
+        Told when workers come or go.
+    n_workers
+        How many.
+    timeout_s
+        How long; None for as long as it takes.
+
+    Raises
+    ------
+    ClusterStartError
+        When workers cannot start.
+    WorkerStartTimeoutError
+        When time is up.
+    """
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        changes = (joined.next(), session.watched.changes.next())
+        info = SchedulerInfo(await scheduler.identity())
+        workers = info["workers"].values()
+        running = sum(worker["status"] == "running" for worker in workers)
+        if running >= n_workers:
+            return info
+        await _raise_if_degraded(session)
+        left_s = None if deadline is None else deadline - time.monotonic()
+        if left_s is not None and left_s <= 0:
+            raise WorkerStartTimeoutError(running, n_workers, timeout_s)
+        if running < len(workers):
+            left_s = SETTLE_S
+        await wait_any(*changes, timeout_s=left_s)
+
+
+async def _raise_if_degraded(session: Session) -> None:
+    watched = session.watched
+    cluster = watched.resource
+    if cluster is None:
+        raise await build_start_error(session.client, watched, "Deleted", "it was deleted")
+    degraded = condition(cluster, "Degraded")
+    if degraded.get("status") == "True":
+        reason = degraded.get("reason", "")
+        raise await build_start_error(session.client, watched, reason, said(cluster))
+
+
+async def subscribe_again(session: Session, scheduler: Any) -> tuple[Any, SchedulerInfo]:
+    """Subscribe to the scheduler's workers once it is ready; returns connection and first state.
+
+    Parameters
+    ----------
+    session
+        The cluster.
+    scheduler
+        ``distributed.core.rpc`` of its scheduler.
+    """
+    pause_s = 0.1
+    while True:
+        await _wait_scheduler_ready(session.watched)
+        try:
+            comm = await scheduler.live_comm()
+            comm.name = "Cluster worker status"
+            await comm.write({"op": "subscribe_worker_status"})
+            return comm, SchedulerInfo(await comm.read())
+        except OSError:
+            await asyncio.sleep(pause_s)
+            pause_s = min(10.0, pause_s * 2)
+
+
+async def _wait_scheduler_ready(watched: WatchedCluster) -> None:
+    while True:
+        change = watched.changes.next()
+        if watched.resource is not None and is_true(watched.resource, "SchedulerReady"):
+            return
+        await wait_any(change)

@@ -7,7 +7,7 @@ to judge anything else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from aiohttp import web
@@ -83,9 +83,9 @@ class HealthServer:
 
 def _answer(
     explain: Callable[[], str | None],
-) -> Callable[[web.Request], web.StreamResponse]:
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handler(_: web.Request) -> web.StreamResponse:
         problem = explain()
         return web.Response(text=problem or "ok", status=503 if problem else 200)
 
-    return handler  # type: ignore[return-value]
+    return handler

@@ -32,8 +32,8 @@ ASK_TIMEOUT_S = 5.0
 RETIRE_TIMEOUT_S = 60.0
 
 _NO_ROUTES = (
-    "the scheduler runs neither the operator's agent nor Dask's /api/v1 routes, so it cannot be
-    asked " "which workers can go"
+    "the scheduler runs neither the operator's agent nor Dask's /api/v1 routes, "
+    "so it cannot be asked which workers can go"
 )
 
 
@@ -149,8 +149,9 @@ class SchedulerClient:
     ) -> dict[str, Any]:
         url = f"{place.url}{path}"
         # Dask's own API gets no token: whatever answers there is not ours.
-        headers = {"Authorization": f"Bearer {place.token}"} if path.startswith("/dask-k8s/") else
-        {} try:
+        is_agent = path.startswith("/dask-k8s/")
+        headers = {"Authorization": f"Bearer {place.token}"} if is_agent else {}
+        try:
             async with self._open_session().request(
                 method,
                 url,
@@ -160,10 +161,9 @@ class SchedulerClient:
             ) as response:
                 text = await response.read()
                 if response.status != 200:
-                    # 401: the agent of another token, as good as none.
                     raise _Unanswered(
                         f"{method} {url} was answered with {response.status}",
-                        is_missing=response.status in (401, 404, 405),
+                        is_missing=response.status in (404, 405),
                     )
                 return _read_object(text, url)
         except (asyncio.TimeoutError, TimeoutError):

@@ -75,9 +75,9 @@ def _build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         return environment.get(PREFIX + name, otherwise)
 
     parser = argparse.ArgumentParser(
-        prog="dask-k8s-operator", description="Makes DaskClusters and their kin real on the
-        Kubernetes of its Pod or KUBECONFIG.", epilog=f"Each flag has a variable, such as
-        {PREFIX}LOG_FORMAT; the flag wins.",
+        prog="dask-k8s-operator",
+        description="Makes DaskClusters and their kin real, on the Kubernetes it runs in.",
+        epilog=f"Each flag has a variable, such as {PREFIX}LOG_FORMAT; the flag wins.",
     )
     parser.add_argument(
         "--namespace",

@@ -1,5 +1,4 @@
-"""What ought to happen to a DaskAutoscaler: its group gets as many workers as the scheduler can
-use.
+"""What ought to happen to a DaskAutoscaler: its group follows what the scheduler could use.
 
 Guarantees: never fewer than ``minimum`` nor more than ``maximum``, at most a quarter of the
 workers taken away at once, and none within 15 s of the last change; more workers come at once.

@@ -1,0 +1,227 @@
+"""Writes plans to the API.
+
+Guarantees: writes of a step run side by side, under the client's one limit; what was done already
+is no failure; what the API refuses for good comes back as words for the status; everything else is
+raised, to be tried again. Refuses to decide anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ..kube import KubeClient
+from ..kube.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    KubeError,
+    NotFoundError,
+    TooManyRequestsError,
+)
+from ..reconcile.plan import Create, Delete, Manifest, Notice, Patch, Plan, Refusal, Write
+from ..resources.builders import build_event
+from ..resources.kinds import EVENTS, Kind
+from ..resources.times import format_time
+from .cache import Cache
+
+logger = logging.getLogger("dask_k8s_operator")
+
+_REFUSALS = (InvalidError, ForbiddenError, NotFoundError)
+
+
+class Applier:
+    """Applies plans; remembers in ``cache`` what it wrote.
+
+    Parameters
+    ----------
+    client, cache
+        Where to write, and what to tell of it.
+    clock
+        Seconds since the epoch, for Events.
+    random_hex
+        So many random bytes as hexadecimal digits, for the names of Events.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        cache: Cache,
+        *,
+        clock: Callable[[], float],
+        random_hex: Callable[[int], str],
+    ) -> None:
+        self._client = client
+        self._cache = cache
+        self._clock = clock
+        self._random_hex = random_hex
+
+    async def apply(self, kind: Kind, item: Manifest, plan: Plan) -> tuple[Refusal, ...]:
+        """Write a plan about ``item``; the status is written even when something else fails."""
+        refusals: list[Refusal] = []
+        failures: list[BaseException] = []
+        for step in plan.steps:
+            outcomes = await asyncio.gather(
+                *(self._write(write, refusals) for write in step), return_exceptions=True
+            )
+            failures += [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+            if refusals or failures:
+                break
+        await self._write_status(kind, item, plan.status)
+        if not refusals and not failures:
+            await self._tell(kind, item, plan.notices)
+        for failure in failures:
+            raise failure
+        return tuple(refusals)
+
+    async def _write(self, write: Write, refusals: list[Refusal]) -> None:
+        # What refuses one of a thousand Pods (a quota, say) refuses the others too.
+        if refusals:
+            return
+        try:
+            if isinstance(write, Create):
+                await self._create(write)
+            elif isinstance(write, Patch):
+                await self._patch(write)
+            else:
+                await self._delete(write)
+        except _REFUSALS as error:
+            refusals.append(Refusal(_describe(write), _why(error)))
+
+    async def _create(self, write: Create) -> None:
+        try:
+            created = await self._client.create(write.kind, write.body)
+        except AlreadyExistsError:
+            await self._settle_existing(write)
+        except ApiError as error:
+            if error.status >= 500 and not isinstance(error, TooManyRequestsError):
+                self._cache.remember_uncertain(write.kind, write.body)
+            raise
+        except KubeError:
+            # The connection broke: the object may have been made all the same.
+            self._cache.remember_uncertain(write.kind, write.body)
+            raise
+        else:
+            self._cache.remember(write.kind, created)
+
+    async def _settle_existing(self, write: Create) -> None:
+        metadata = write.body["metadata"]
+        if write.if_exists == "keep":
+            return
+        if write.if_exists == "merge":
+            parts = {k: v for k, v in write.body.items() if k not in ("apiVersion", "kind")}
+            patch = Patch(write.kind, metadata["namespace"], metadata["name"], parts)
+            await self._patch(patch)
+            return
+        there = await self._client.get(write.kind, metadata["name"], metadata["namespace"])
+        if _owners(there) & _owners(write.body):
+            # Ours: the answer to an earlier try was lost, or the watch is late.
+            self._cache.remember(write.kind, there)
+            return
+        taken = f"{metadata['namespace']}/{metadata['name']} belongs to something else"
+        raise InvalidError(409, "NameTaken", f"{taken}; that has to go first")
+
+    async def _patch(self, write: Patch) -> None:
+        patch_type: Any = "json" if isinstance(write.body, list) else "merge"
+        try:
+            changed = await self._client.patch(
+                write.kind, write.name, write.body, write.namespace, patch_type=patch_type
+            )
+        except NotFoundError:
+            return  # deleted meanwhile; the watch will say so
+        self._cache.remember(write.kind, changed)
+
+    async def _delete(self, write: Delete) -> None:
+        place = (write.kind, write.namespace, write.name, write.uid)
+        try:
+            # Background also where the API's own default is to orphan.
+            answer = await self._client.delete(
+                write.kind, write.name, write.namespace, uid=write.uid, propagation="Background"
+            )
+        except NotFoundError:
+            self._cache.remember_deleted(*place)
+        except ConflictError:
+            pass  # a namesake lives there now
+        else:
+            if (answer.get("metadata") or {}).get("deletionTimestamp"):
+                self._cache.remember(write.kind, answer)
+            else:
+                self._cache.remember_deleted(*place)
+
+    async def _write_status(self, kind: Kind, item: Manifest, status: Manifest | None) -> None:
+        changes = diff_status(item.get("status"), status)
+        if not changes:
+            return
+        metadata = item["metadata"]
+        try:
+            changed = await self._client.patch(
+                kind,
+                metadata["name"],
+                {"status": changes},
+                metadata["namespace"],
+                subresource="status",
+            )
+        except NotFoundError:
+            return  # deleted meanwhile
+        self._cache.remember(kind, changed)
+
+    async def _tell(self, kind: Kind, item: Manifest, notices: tuple[Notice, ...]) -> None:
+        metadata = item["metadata"]
+        for notice in notices:
+            logger.info(
+                "%s %s/%s: %s: %s",
+                kind.kind,
+                metadata["namespace"],
+                metadata["name"],
+                notice.reason,
+                notice.message,
+            )
+            event = build_event(
+                {**item, "apiVersion": kind.api_version, "kind": kind.kind},
+                name=f"{metadata['name']}.{self._random_hex(8)}",
+                event_type=notice.kind,
+                reason=notice.reason,
+                message=notice.message,
+                time=format_time(self._clock()),
+            )
+            try:
+                await self._client.create(EVENTS, event)
+            except KubeError as error:
+                # An Event is a courtesy: the work it tells of is done.
+                logger.warning("cannot write an Event about %s: %s", metadata["name"], error)
+
+
+def diff_status(before: Manifest | None, after: Manifest | None) -> Manifest | None:
+    """Build the merge patch between two statuses, None when there is nothing to say.
+
+    Examples
+    --------
+    >>> diff_status({"phase": "Pending", "message": "starts"}, {"phase": "Running"})
+    {'phase': 'Running', 'message': None}
+    """
+    if after is None:
+        return None
+    before = before or {}
+    changes = {key: value for key, value in after.items() if before.get(key) != value}
+    changes.update(dict.fromkeys(key for key in before if key not in after))
+    return changes or None
+
+
+def _describe(write: Write) -> str:
+    if isinstance(write, Create):
+        metadata = write.body["metadata"]
+        return f"creation of {write.kind.kind} {metadata['namespace']}/{metadata['name']}"
+    verb = "change" if isinstance(write, Patch) else "deletion"
+    return f"{verb} of {write.kind.kind} {write.namespace}/{write.name}"
+
+
+def _why(error: ApiError) -> str:
+    return getattr(error, "message", "") or str(error)
+
+
+def _owners(item: Manifest) -> set[str]:
+    return {owner["uid"] for owner in item["metadata"].get("ownerReferences") or []}

@@ -1,0 +1,106 @@
+"""Finds the scheduler that belongs to an object, with its agent's token, and asks it.
+
+Guarantees that a token is read once and again whenever a scheduler did not answer. Refuses to ask a
+scheduler that does not run: there is nothing to lose there, and the answer says so.
+"""
+
+from __future__ import annotations
+
+import base64
+
+from ..kube import KubeClient
+from ..kube.errors import NotFoundError
+from ..reconcile.plan import Manifest
+from ..reconcile.pods import has_started, standing
+from ..resources.agent_protocol import Answer, SchedulerReport
+from ..resources.kinds import DASK_CLUSTERS, PODS, SECRETS
+from ..resources.names import AGENT_TOKEN_KEY, agent_name, scheduler_name
+from ..scheduler import SchedulerClient, SchedulerPlace, scheduler_url
+from .cache import Cache
+
+_ABSENT = "no scheduler runs"
+
+
+class Asker:
+    """Asks the schedulers of clusters, groups and autoscalers.
+
+    Parameters
+    ----------
+    client
+        To read tokens with.
+    schedulers
+        To ask with.
+    cache
+        To find scheduler Pods in.
+    """
+
+    def __init__(self, client: KubeClient, schedulers: SchedulerClient, cache: Cache) -> None:
+        self._client = client
+        self._schedulers = schedulers
+        self._cache = cache
+        self._tokens: dict[str, str] = {}
+        self._has_agent: dict[str, bool] = {}
+
+    async def report(self, group: Manifest) -> SchedulerReport:
+        """Ask for all workers of the cluster that a group belongs to."""
+        cluster, place = await self._find(group)
+        if cluster is None or place is None:
+            return SchedulerReport(problem=_ABSENT, is_absent=True)
+        report = await self._schedulers.report(place)
+        self._has_agent[cluster] = report.has_agent
+        self._forget_token(cluster, report.problem)
+        return report
+
+    async def drain(self, group: Manifest, addresses: tuple[str, ...]) -> None:
+        """Ask for workers of a group's cluster to be drained; what fails is asked again."""
+        cluster, place = await self._find(group)
+        if cluster is not None and place is not None:
+            has_agent = self._has_agent.get(cluster, True)
+            problem = await self._schedulers.drain(place, addresses, has_agent=has_agent)
+            self._forget_token(cluster, problem)
+
+    async def idle_s(self, cluster: Manifest) -> Answer:
+        """Ask how long a cluster has been without work."""
+        uid, place = await self._find(cluster)
+        if uid is None or place is None:
+            return Answer(problem=_ABSENT)
+        answer = await self._schedulers.idle_s(place)
+        self._forget_token(uid, answer.problem)
+        return answer
+
+    async def adaptive_target(self, autoscaler: Manifest) -> Answer:
+        """Ask how many workers an autoscaler's cluster could use."""
+        uid, place = await self._find(autoscaler)
+        if uid is None or place is None:
+            return Answer(problem=_ABSENT)
+        answer = await self._schedulers.adaptive_target(place)
+        self._forget_token(uid, answer.problem)
+        return answer
+
+    async def _find(self, item: Manifest) -> tuple[str | None, SchedulerPlace | None]:
+        namespace = item["metadata"]["namespace"]
+        name = item["spec"].get("cluster")
+        name = name if isinstance(name, str) else item["metadata"]["name"]
+        cluster = self._cache.get(DASK_CLUSTERS, namespace, name)
+        pod = self._cache.get(PODS, namespace, scheduler_name(name))
+        url = scheduler_url(pod)
+        if cluster is None or pod is None or url is None:
+            return None, None
+        if standing(pod) in ("leaving", "ended") or not has_started(pod):
+            return None, None
+        uid = str(cluster["metadata"]["uid"])
+        return uid, SchedulerPlace(url, await self._token(uid, namespace, name))
+
+    async def _token(self, uid: str, namespace: str, cluster: str) -> str:
+        if uid not in self._tokens:
+            try:
+                secret = await self._client.get(SECRETS, agent_name(cluster), namespace)
+            except NotFoundError:
+                return ""  # a cluster without our agent
+            encoded = (secret.get("data") or {}).get(AGENT_TOKEN_KEY, "")
+            self._tokens[uid] = base64.b64decode(encoded).decode()
+        return self._tokens[uid]
+
+    def _forget_token(self, cluster: str, problem: str | None) -> None:
+        if problem:
+            self._tokens.pop(cluster, None)

@@ -1,0 +1,194 @@
+"""What the operator knows: what the watches brought, and what it wrote itself since.
+
+Guarantees that a decision never overlooks a write of ours because its watch event is still on the
+way: a created Pod is there at once, a marked one is marked, a deleted one is going. Such a memory
+ends when the watch has caught up, or has made progress for a while without a word of it. Refuses
+to write anything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..resources.kinds import DASK_AUTOSCALERS, DASK_WORKER_GROUPS, PODS, Kind
+from ..resources.names import WORKER_GROUP_LABEL
+
+Manifest = dict[str, Any]
+Key = tuple[str, str]
+OnChange = Callable[[Kind, "Manifest | None", "Manifest | None"], None]
+
+# A write that the watch has not shown although it went on for so long did not happen, or is undone.
+MEMORY_S = 30.0
+
+
+@dataclass
+class _Written:
+    """One write of ours that the watch has not shown yet; ``version`` None when its fate is
+    unknown."""
+
+    version: int | None
+    uid: str | None
+    is_gone: bool
+    at_s: float
+    informed: Manifest | None
+
+
+class Cache:
+    """Objects by kind, namespace and name, with the indexes that decisions need.
+
+    Parameters
+    ----------
+    on_change
+        Called with kind, old and new object after each change of the picture.
+    progress_s
+        When the watches of a kind were last heard of, on ``clock``.
+    clock
+        Seconds that never go backwards.
+
+    Examples
+    --------
+    >>> cache = Cache()
+    >>> cache.informed(PODS, None, {"metadata": {"namespace": "a", "name": "x"}})
+    >>> cache.get(PODS, "a", "x")["metadata"]["name"]
+    'x'
+    """
+
+    def __init__(
+        self,
+        on_change: OnChange | None = None,
+        *,
+        progress_s: Callable[[Kind], float] = lambda _: 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_change = on_change
+        self._progress_s = progress_s
+        self._clock = clock
+        self._objects: dict[str, dict[Key, Manifest]] = defaultdict(dict)
+        self._children: dict[str, dict[Key, dict[str, Manifest]]] = defaultdict(dict)
+        self._written: dict[tuple[Kind, Key], _Written] = {}
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        """Look one object up."""
+        return self._objects[kind.plural].get((namespace, name))
+
+    def children(self, kind: Kind, namespace: str, parent: str) -> tuple[Manifest, ...]:
+        """Worker Pods of a group; groups or autoscalers of a cluster."""
+        return tuple(self._children[kind.plural].get((namespace, parent), {}).values())
+
+    def informed(self, kind: Kind, old: Manifest | None, new: Manifest | None) -> None:
+        """Take in what a watch brought."""
+        item = new if new is not None else old
+        if item is None:
+            return
+        item["metadata"].pop("managedFields", None)  # a third of an object, of no use here
+        key = _key(item)
+        written = self._written.get((kind, key))
+        if written is not None:
+            if _is_stale(item, written, is_deletion=new is None):
+                written.informed = new
+                return
+            del self._written[(kind, key)]
+        self._put(kind, key, new)
+
+    def remember(self, kind: Kind, item: Manifest) -> None:
+        """Take in what the API answered to a write of ours."""
+        item["metadata"].pop("managedFields", None)
+        key = _key(item)
+        seen = self.get(kind, *key)
+        if seen is not None and (_version(seen) or 0) >= (_version(item) or 0):
+            return
+        self._note(kind, key, _version(item), item["metadata"].get("uid"))
+        self._put(kind, key, item)
+
+    def remember_uncertain(self, kind: Kind, item: Manifest) -> None:
+        """Take in an object that may or may not have been made: its answer got lost."""
+        key = _key(item)
+        if self.get(kind, *key) is None:
+            self._note(kind, key, None, None)
+            self._put(kind, key, item)
+
+    def remember_deleted(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
+        """Take in that an object is gone."""
+        key = (namespace, name)
+        seen = self.get(kind, *key)
+        if seen is not None and seen["metadata"].get("uid") == uid:
+            self._note(kind, key, _version(seen), uid, is_gone=True)
+            self._put(kind, key, None)
+
+    def expire(self) -> None:
+        """Let go of memories that the watches ought to have shown by now."""
+        for (kind, key), written in list(self._written.items()):
+            if self._progress_s(kind) - written.at_s > MEMORY_S:
+                del self._written[(kind, key)]
+                self._put(kind, key, written.informed)
+
+    def _note(
+        self, kind: Kind, key: Key, version: int | None, uid: str | None, *, is_gone: bool = False
+    ) -> None:
+        before = self._written.get((kind, key))
+        informed = before.informed if before else self._objects[kind.plural].get(key)
+        self._written[(kind, key)] = _Written(version, uid, is_gone, self._clock(), informed)
+
+    def _put(self, kind: Kind, key: Key, new: Manifest | None) -> None:
+        objects = self._objects[kind.plural]
+        old = objects.pop(key, None)
+        if old is None and new is None:
+            return
+        self._unindex(kind, key, old)
+        if new is not None:
+            objects[key] = new
+            self._index(kind, key, new)
+        if self._on_change is not None:
+            self._on_change(kind, old, new)
+
+    def _index(self, kind: Kind, key: Key, item: Manifest) -> None:
+        parent = _parent(kind, item)
+        if parent:
+            self._children[kind.plural].setdefault((key[0], parent), {})[key[1]] = item
+
+    def _unindex(self, kind: Kind, key: Key, item: Manifest | None) -> None:
+        parent = _parent(kind, item) if item is not None else None
+        if not parent:
+            return
+        siblings = self._children[kind.plural].get((key[0], parent), {})
+        siblings.pop(key[1], None)
+        if not siblings:
+            self._children[kind.plural].pop((key[0], parent), None)
+
+
+def _parent(kind: Kind, item: Manifest) -> str | None:
+    if kind == PODS:
+        return (item["metadata"].get("labels") or {}).get(WORKER_GROUP_LABEL)
+    if kind in (DASK_WORKER_GROUPS, DASK_AUTOSCALERS):
+        return (item.get("spec") or {}).get("cluster")
+    return None
+
+
+def _is_stale(item: Manifest, written: _Written, *, is_deletion: bool) -> bool:
+    """Whether a watch event tells of a time before our write."""
+    if written.version is None:
+        return False
+    if is_deletion:
+        # The end of a namesake before the object that we made.
+        return written.uid != item["metadata"].get("uid")
+    version = _version(item)
+    if version is None:
+        return False
+    # Of an object that we saw gone, the watch may still tell every state up to its last.
+    is_gone_one = bool(written.is_gone and item["metadata"].get("uid") == written.uid)
+    return is_gone_one or version < written.version
+
+
+def _version(item: Manifest) -> int | None:
+    # Comparable as numbers: so the API machinery compares them too (KEP-5504).
+    version = item["metadata"].get("resourceVersion") or ""
+    return int(version) if version.isdecimal() else None
+
+
+def _key(item: Manifest) -> Key:
+    metadata = item["metadata"]
+    return (metadata.get("namespace", ""), metadata["name"])

@@ -1,0 +1,259 @@
+"""The loop: watches fill the cache, changes fill the queue, workers bring one object at a time in
+order.
+
+Guarantees that a key is worked on by one worker at a time, that a failure is tried again with
+growing pauses and never stops the rest, and that a deleted object ends its work. Refuses to
+decide: that is ``reconcile``'s; and to read a clock, wait or draw lots except through its
+arguments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib.resources import files
+
+from ..kube import Informer, KubeClient, WorkQueue, WorkQueueClosed
+from ..kube.errors import ConflictError, KubeError
+from ..reconcile.autoscaler import decide_autoscaler, wants_target
+from ..reconcile.cluster import AgentParts, decide_cluster, wants_idleness
+from ..reconcile.job import decide_job
+from ..reconcile.plan import Manifest, Plan, Refusal
+from ..reconcile.workergroup import decide_group, wants_report
+from ..resources.kinds import (
+    DASK_AUTOSCALERS,
+    DASK_CLUSTERS,
+    DASK_KINDS,
+    DASK_WORKER_GROUPS,
+    PODS,
+    SERVICES,
+    Kind,
+)
+from ..resources.names import CLUSTER_NAME_LABEL
+from ..scheduler import SchedulerClient
+from .apply import Applier
+from .ask import Asker
+from .cache import Cache
+from .observe import observe_autoscaler, observe_cluster, observe_group, observe_job
+from .relations import Request, affected
+
+logger = logging.getLogger("dask_k8s_operator")
+
+RECONCILERS = 8
+HOUSEKEEPING_S = 5.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Everything of the outside world that the controller uses: replace it, and time is yours.
+
+    Parameters
+    ----------
+    clock
+        Seconds since the epoch.
+    monotonic
+        Seconds that never go backwards.
+    sleep
+        Waits for so many seconds.
+    random_hex
+        So many random bytes as hexadecimal digits.
+    random_fraction
+        A number from 0 to 1.
+    """
+
+    clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    random_hex: Callable[[int], str] = secrets.token_hex
+    random_fraction: Callable[[], float] = random.random
+
+
+class Controller:
+    """Makes the Dask resources of some namespaces true.
+
+    Parameters
+    ----------
+    client
+        Connection to the API.
+    schedulers
+        Speaks with schedulers.
+    namespaces
+        Namespaces to serve; empty for all.
+    surroundings
+        Clock, sleep and randomness.
+
+    Examples
+    --------
+    >>> async def operate(client):
+    ...     async with SchedulerClient() as schedulers:
+    ...         await Controller(client, schedulers).run()
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        schedulers: SchedulerClient,
+        namespaces: tuple[str, ...] = (),
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        self._around = around = surroundings or Surroundings()
+        self.queue: WorkQueue[Request] = WorkQueue(clock=around.monotonic, sleep=around.sleep)
+        self.cache = Cache(
+            self._enqueue_affected, progress_s=self._progress_s, clock=around.monotonic
+        )
+        self.informers = [
+            self._build_informer(client, kind, namespace)
+            for namespace in (namespaces or (None,))
+            for kind in (*DASK_KINDS, PODS, SERVICES)
+        ]
+        self._applier = Applier(
+            client, self.cache, clock=around.clock, random_hex=around.random_hex
+        )
+        self._asker = Asker(client, schedulers, self.cache)
+        self._refusals: dict[Request, tuple[Refusal, ...]] = {}
+        self._agent_source = read_agent_source()
+
+    async def run(self) -> None:
+        """Work until cancelled; what is in the middle of a write finishes it first."""
+        tasks = [asyncio.ensure_future(informer.run()) for informer in self.informers]
+        tasks.append(asyncio.ensure_future(self._keep_house()))
+        workers: list[asyncio.Future[None]] = []
+        try:
+            for informer in self.informers:
+                await informer.wait_synced()
+            logger.info("everything is read; at work")
+            workers = [asyncio.ensure_future(self._work()) for _ in range(RECONCILERS)]
+            # Not gather: that would cancel the workers in the middle of a write.
+            ended, _ = await asyncio.wait([*workers, *tasks], return_when=asyncio.FIRST_EXCEPTION)
+            for task in ended:
+                task.result()
+        finally:
+            self.queue.close()
+            await _finish(workers)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def reconcile(self, request: Request) -> None:
+        """Bring one object in order: observe, decide, apply."""
+        item = self.cache.get(request.kind, request.namespace, request.name)
+        if item is None:
+            self._refusals.pop(request, None)
+            return
+        plan = await self._decide(request, item)
+        before = self._refusals.get(request, ())
+        refusals = await self._applier.apply(request.kind, item, plan)
+        self._refusals[request] = refusals
+        if refusals and refusals != before:
+            # At once, so that the status says what was refused.
+            self.queue.add(request)
+        if refusals:
+            self.queue.add_failed(request)
+        if plan.drain:
+            await self._asker.drain(item, plan.drain)
+        if plan.look_again_s is not None:
+            self.queue.add_after(request, plan.look_again_s)
+
+    async def _decide(self, request: Request, item: Manifest) -> Plan:
+        now, refusals = self._around.clock(), self._refusals.get(request, ())
+        if request.kind == DASK_CLUSTERS:
+            cluster = observe_cluster(self.cache, item, refusals)
+            if wants_idleness(cluster):
+                cluster = replace(cluster, idle=await self._asker.idle_s(item))
+            agent = AgentParts(self._agent_source, self._around.random_hex(32))
+            return decide_cluster(cluster, now, agent)
+        if request.kind == DASK_WORKER_GROUPS:
+            group = observe_group(self.cache, item, refusals)
+            if wants_report(group):
+                group = replace(group, report=await self._asker.report(item))
+            return decide_group(group, now, self._draw_names())
+        if request.kind == DASK_AUTOSCALERS:
+            autoscaler = observe_autoscaler(self.cache, item)
+            if wants_target(autoscaler):
+                target = await self._asker.adaptive_target(item)
+                autoscaler = replace(autoscaler, target=target)
+            return decide_autoscaler(autoscaler, now)
+        return decide_job(observe_job(self.cache, item, refusals), now)
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                request = await self.queue.get()
+            except WorkQueueClosed:
+                return
+            try:
+                await self._reconcile_safely(request)
+            finally:
+                self.queue.done(request)
+
+    async def _reconcile_safely(self, request: Request) -> None:
+        try:
+            await self.reconcile(request)
+        except ConflictError:
+            # Somebody was faster; the watch brings what they wrote.
+            self.queue.add_failed(request)
+        except KubeError as error:
+            delay_s = self.queue.add_failed(request)
+            logger.warning("%s: %s; again in %.1f s", request, error, delay_s)
+        except Exception:
+            delay_s = self.queue.add_failed(request)
+            logger.exception("%s: failed; again in %.1f s", request, delay_s)
+        else:
+            if not self._refusals.get(request):
+                self._refusals.pop(request, None)
+                self.queue.forget(request)
+
+    def _enqueue_affected(self, kind: Kind, old: Manifest | None, new: Manifest | None) -> None:
+        for request in affected(self.cache, kind, old, new):
+            self.queue.add(request)
+
+    def _build_informer(self, client: KubeClient, kind: Kind, namespace: str | None) -> Informer:
+        # Everything we make carries the label: a busy cluster's other Pods do not concern us.
+        selector = None if kind in DASK_KINDS else CLUSTER_NAME_LABEL
+
+        def on_change(old: Manifest | None, new: Manifest | None) -> None:
+            self.cache.informed(kind, old, new)
+
+        return Informer(
+            client,
+            kind,
+            namespace,
+            label_selector=selector,
+            on_change=on_change,
+            clock=self._around.monotonic,
+            sleep=self._around.sleep,
+            random_fraction=self._around.random_fraction,
+        )
+
+    def _progress_s(self, kind: Kind) -> float:
+        return min(i.last_progress for i in self.informers if i.kind == kind)
+
+    def _draw_names(self) -> Iterator[str]:
+        while True:
+            yield self._around.random_hex(5)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await self._around.sleep(HOUSEKEEPING_S)
+            self.cache.expire()
+
+
+def read_agent_source() -> str:
+    """Read the text of the agent, which is never imported."""
+    return files("dask_k8s_operator").joinpath("agent", "preload.py").read_text("utf-8")
+
+
+async def _finish(workers: list[asyncio.Future[None]], grace_s: float = 10.0) -> None:
+    if workers:
+        _, late = await asyncio.wait(workers, timeout=grace_s)
+        for worker in late:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+
+__all__ = ["Controller", "Surroundings"]

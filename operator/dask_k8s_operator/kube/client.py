@@ -337,10 +337,11 @@ class KubeClient:
         )
 
     def websocket(
-        self, path: str, params: Params, protocols: tuple[str, ...]
+        self, path: str, params: Params, protocols: tuple[str, ...], target: Target | None = None
     ) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse[bool]]:
-        """Open a websocket on a path of the API, such as a Pod's port-forward."""
-        return self._transport.websocket(path, Target("get", path), params, protocols)
+        """Open a websocket on a path of the API; ``target`` says in failures what it was for."""
+        target = target or Target("get", path)
+        return self._transport.websocket(path, target, params, protocols)
 
     async def close(self) -> None:
         """Close all connections."""

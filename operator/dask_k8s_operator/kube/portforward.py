@@ -135,10 +135,11 @@ class PortForward:
     async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         pod = self._pod if isinstance(self._pod, str) else await self._pod()
         path = f"{PODS.path(self._namespace, pod)}/portforward"
-        opened = self._client.websocket(path, {"ports": self._port}, (SUBPROTOCOL,))
+        target = Target("get", "pods/portforward", "", self._namespace, pod)
+        opened = self._client.websocket(path, {"ports": self._port}, (SUBPROTOCOL,), target)
         async with opened as websocket:
             self.error = None
-            tunnel = _Tunnel(websocket, Target("portforward", "pods", "", self._namespace, pod))
+            tunnel = _Tunnel(websocket, target)
             outbound = asyncio.ensure_future(tunnel.send_all(reader))
             inbound = asyncio.ensure_future(tunnel.receive_all(writer))
             try:

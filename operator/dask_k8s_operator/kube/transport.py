@@ -51,7 +51,7 @@ class Transport:
             connector=aiohttp.TCPConnector(
                 limit=0, ssl=credentials.tls or True, socket_factory=_build_socket
             ),
-            headers={"User-Agent": f"dask-k8s/{__version__}", "Accept": "application/json"},
+            headers={"User-Agent": f"dask-k8s/{__version__}"},
             # As kubectl does; a kubeconfig's own proxy-url goes before.
             trust_env=credentials.proxy is None,
         )
@@ -149,7 +149,12 @@ class Transport:
             except aiohttp.WSServerHandshakeError as error:
                 if error.status != 401 or renew:
                     # aiohttp does not read the body of a refused handshake.
-                    raise build_api_error(error.status, error.message.encode(), target) from error
+                    status = {
+                        "kind": "Status",
+                        "message": f"the websocket was refused with HTTP {error.status}",
+                        "details": {"name": target.name},
+                    }
+                    raise build_api_error(error.status, orjson.dumps(status), target) from error
 
     async def _headers(self, *, renew: bool) -> dict[str, str]:
         authorization = await self._credentials.authorization(renew=renew)

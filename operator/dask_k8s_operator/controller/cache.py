@@ -14,12 +14,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..resources.kinds import DASK_AUTOSCALERS, DASK_WORKER_GROUPS, PODS, Kind
+from ..resources.kinds import (
+    DASK_AUTOSCALERS,
+    DASK_KINDS,
+    DASK_WORKER_GROUPS,
+    PODS,
+    SERVICES,
+    Kind,
+)
 from ..resources.names import WORKER_GROUP_LABEL
 
 Manifest = dict[str, Any]
 Key = tuple[str, str]
 OnChange = Callable[[Kind, "Manifest | None", "Manifest | None"], None]
+
+WATCHED_KINDS = (*DASK_KINDS, PODS, SERVICES)
 
 # A write that the watch has not shown although it went on for so long did not happen, or is undone.
 MEMORY_S = 30.0
@@ -96,6 +105,8 @@ class Cache:
 
     def remember(self, kind: Kind, item: Manifest) -> None:
         """Take in what the API answered to a write of ours."""
+        if kind not in WATCHED_KINDS:
+            return  # no watch would ever end the memory
         item["metadata"].pop("managedFields", None)
         key = _key(item)
         seen = self.get(kind, *key)
@@ -107,7 +118,7 @@ class Cache:
     def remember_uncertain(self, kind: Kind, item: Manifest) -> None:
         """Take in an object that may or may not have been made: its answer got lost."""
         key = _key(item)
-        if self.get(kind, *key) is None:
+        if kind in WATCHED_KINDS and self.get(kind, *key) is None:
             self._note(kind, key, None, None)
             self._put(kind, key, item)
 
@@ -174,13 +185,13 @@ def _is_stale(item: Manifest, written: _Written, *, is_deletion: bool) -> bool:
         return False
     if is_deletion:
         # The end of a namesake before the object that we made.
-        return written.uid != item["metadata"].get("uid")
+        return bool(written.uid != item["metadata"].get("uid"))
     version = _version(item)
     if version is None:
         return False
     # Of an object that we saw gone, the watch may still tell every state up to its last.
     is_gone_one = bool(written.is_gone and item["metadata"].get("uid") == written.uid)
-    return is_gone_one or version < written.version
+    return is_gone_one or bool(version < written.version)
 
 
 def _version(item: Manifest) -> int | None:

@@ -30,15 +30,13 @@ from ..resources.kinds import (
     DASK_CLUSTERS,
     DASK_KINDS,
     DASK_WORKER_GROUPS,
-    PODS,
-    SERVICES,
     Kind,
 )
 from ..resources.names import CLUSTER_NAME_LABEL
 from ..scheduler import SchedulerClient
 from .apply import Applier
 from .ask import Asker
-from .cache import Cache
+from .cache import WATCHED_KINDS, Cache
 from .observe import observe_autoscaler, observe_cluster, observe_group, observe_job
 from .relations import Request, affected
 
@@ -109,7 +107,7 @@ class Controller:
         self.informers = [
             self._build_informer(client, kind, namespace)
             for namespace in (namespaces or (None,))
-            for kind in (*DASK_KINDS, PODS, SERVICES)
+            for kind in WATCHED_KINDS
         ]
         self._applier = Applier(
             client, self.cache, clock=around.clock, random_hex=around.random_hex
@@ -245,7 +243,7 @@ class Controller:
 
 def read_agent_source() -> str:
     """Read the text of the agent, which is never imported."""
-    return files("dask_k8s_operator").joinpath("agent", "preload.py").read_text("utf-8")
+    return files("dask_k8s_operator").joinpath("agent").joinpath("preload.py").read_text("utf-8")
 
 
 async def _finish(workers: list[asyncio.Future[None]], grace_s: float = 10.0) -> None:

@@ -63,7 +63,7 @@ class DashboardHandler(OriginCheckMixin, ProxyHandler):  # type: ignore[misc]  #
             *args,
             **kwargs,
             host_allowlist=lambda handler, host: True,
-            rewrite_response=self._rewrite,
+            rewrite_response=lambda response: self._rewrite(response),
         )
         self._relay: asyncio.Task[None] | None = None
 
@@ -121,6 +121,12 @@ class DashboardHandler(OriginCheckMixin, ProxyHandler):  # type: ignore[misc]  #
         if self._relay is not None:
             self._relay.cancel()
         super().on_close()
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Say what the server itself refuses; also where it refused before it knew who asks."""
+        error = kwargs.get("exc_info", (None, None))[1]
+        said = (error.log_message if isinstance(error, web.HTTPError) else None) or self._reason
+        self._show(status_code, DaskKubernetesError(f"The notebook server says: {said}"))
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         """Choose what the scheduler has chosen."""

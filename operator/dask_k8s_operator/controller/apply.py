@@ -26,6 +26,7 @@ from ..kube.errors import (
 from ..reconcile.plan import Create, Delete, Manifest, Notice, Patch, Plan, Refusal, Write
 from ..resources.builders import build_event
 from ..resources.kinds import EVENTS, Kind
+from ..resources.names import WORKER_GROUP_LABEL
 from ..resources.times import format_time
 from .cache import Cache
 
@@ -90,7 +91,7 @@ class Applier:
             else:
                 await self._delete(write)
         except _REFUSALS as error:
-            refusals.append(Refusal(_describe(write), _why(error)))
+            refusals.append(_refuse(write, error))
 
     async def _create(self, write: Create) -> None:
         try:
@@ -110,8 +111,6 @@ class Applier:
 
     async def _settle_existing(self, write: Create) -> None:
         metadata = write.body["metadata"]
-        if write.if_exists == "keep":
-            return
         if write.if_exists == "merge":
             parts = {k: v for k, v in write.body.items() if k not in ("apiVersion", "kind")}
             patch = Patch(write.kind, metadata["namespace"], metadata["name"], parts)
@@ -122,6 +121,11 @@ class Applier:
             # Ours: the answer to an earlier try was lost, or the watch is late.
             self._cache.remember(write.kind, there)
             return
+        if _kinds_of_owners(there) & _kinds_of_owners(write.body):
+            raise _LeftOverError(
+                f"{write.kind.kind} {metadata['namespace']}/{metadata['name']} is left over from "
+                "an earlier owner of the same name and about to go"
+            )
         taken = f"{metadata['namespace']}/{metadata['name']} belongs to something else"
         raise InvalidError(409, "NameTaken", f"{taken}; that has to go first")
 
@@ -219,8 +223,22 @@ def _describe(write: Write) -> str:
     return f"{verb} of {write.kind.kind} {write.namespace}/{write.name}"
 
 
-def _why(error: ApiError) -> str:
-    return getattr(error, "message", "") or str(error)
+def _refuse(write: Write, error: ApiError) -> Refusal:
+    if isinstance(write, Create) and WORKER_GROUP_LABEL in write.body["metadata"].get("labels", {}):
+        # The next try has another random name; the same refusal must read the same.
+        metadata = write.body["metadata"]
+        group = f"{metadata['namespace']}/{metadata['labels'][WORKER_GROUP_LABEL]}"
+        message = error.message.replace(f'"{metadata["name"]}" ', "")
+        return Refusal(f"creation of a worker Pod of {group}", message)
+    return Refusal(_describe(write), error.message)
+
+
+class _LeftOverError(KubeError):
+    """A namesake's child is in the way until Kubernetes has collected it."""
+
+
+def _kinds_of_owners(item: Manifest) -> set[str]:
+    return {owner["kind"] for owner in item["metadata"].get("ownerReferences") or []}
 
 
 def _owners(item: Manifest) -> set[str]:

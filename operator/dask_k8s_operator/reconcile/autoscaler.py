@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..resources.agent_protocol import Answer
-from ..resources.builders import is_owned_by, owner_reference
+from ..resources.builders import adopting_references, is_of_namesake, is_owned_by
 from ..resources.kinds import DASK_AUTOSCALERS, DASK_CLUSTERS, DASK_WORKER_GROUPS
 from ..resources.names import default_group_name
 from ..resources.times import format_time, parse_time
@@ -133,8 +133,9 @@ def _since_last_scale(observed: ObservedAutoscaler, now: float) -> float | None:
 
 
 def _explain_missing(observed: ObservedAutoscaler) -> Condition | None:
-    namespace = observed.autoscaler["metadata"]["namespace"]
-    if observed.cluster is None:
+    namespace, cluster = observed.autoscaler["metadata"]["namespace"], observed.cluster
+    # One of an earlier cluster of this name is about to go with that one.
+    if cluster is None or is_of_namesake(observed.autoscaler, DASK_CLUSTERS, cluster):
         name = observed.autoscaler["spec"]["cluster"]
         message = f"waits for DaskCluster {namespace}/{name}, which is not there"
         return Condition("Active", False, "ClusterMissing", message)
@@ -150,8 +151,7 @@ def _adopt(observed: ObservedAutoscaler) -> list[Write]:
     if cluster is None or is_owned_by(autoscaler, cluster):
         return []
     metadata = autoscaler["metadata"]
-    references = [*(metadata.get("ownerReferences") or [])]
-    references.append(owner_reference(DASK_CLUSTERS, cluster))
+    references = adopting_references(autoscaler, DASK_CLUSTERS, cluster)
     body = {
         "metadata": {
             "ownerReferences": references,

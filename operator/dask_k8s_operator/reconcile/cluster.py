@@ -16,6 +16,7 @@ from ..resources.builders import (
     build_default_group,
     build_scheduler_pod,
     build_scheduler_service,
+    is_of_namesake,
     is_owned_by,
 )
 from ..resources.kinds import (
@@ -133,7 +134,7 @@ def _decide_scheduler(observed: ObservedCluster, now: float, agent: AgentParts) 
     namespace = cluster["metadata"]["namespace"]
     agent_objects: tuple[Write, ...] = (
         Create(CONFIG_MAPS, build_agent_config_map(cluster, agent.source), "merge"),
-        Create(SECRETS, build_agent_secret(cluster, agent.token), "keep"),
+        Create(SECRETS, build_agent_secret(cluster, agent.token)),
     )
     if pod is None:
         create = Create(PODS, build_scheduler_pod(cluster))
@@ -174,6 +175,8 @@ def _settle_default_group(observed: ObservedCluster) -> list[Write]:
     group, built = observed.default_group, build_default_group(observed.cluster)
     if group is None:
         return [Create(DASK_WORKER_GROUPS, built)]
+    if is_of_namesake(group, DASK_CLUSTERS, observed.cluster):
+        return []  # goes with the cluster that had this name before; then the watch says so
     writes: list[Write] = _settle_replicas(observed, group)
     changes = _changed_worker(group, built)
     if changes:

@@ -21,13 +21,13 @@ class Create:
     Parameters
     ----------
     if_exists
-        What a taken name means: ``"refuse"``: something else has it, say so; ``"keep"``: done;
-        ``"merge"``: bring the one that is there up to date.
+        What a taken name means, unless the one that is there is ours already: ``"refuse"``:
+        something else has it, say so; ``"merge"``: bring the one that is there up to date.
     """
 
     kind: Kind
     body: Manifest
-    if_exists: Literal["refuse", "keep", "merge"] = "refuse"
+    if_exists: Literal["refuse", "merge"] = "refuse"
 
 
 @dataclass(frozen=True)

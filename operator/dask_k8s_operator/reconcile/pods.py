@@ -38,7 +38,7 @@ _NO_COMMAND = ("executable file not found", "no such file or directory", "comman
 _OLD_COMMANDS = {"dask-scheduler": "dask scheduler", "dask-worker": "dask worker"}
 # What a shell and the init programs of images exit with.
 _COMMAND_NOT_FOUND = 127
-_LONGEST_MESSAGE = 300
+_LONGEST_MESSAGE = 200
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,9 @@ def _explain_end(pod: Pod, ended: dict[str, Any], reason: str) -> Trouble:
     code = ended.get("exitCode", "unknown")
     if code == _COMMAND_NOT_FOUND:
         return _explain_command(_commands(pod), message or f"exit code {code}: no such command")
-    last_words = f": {' '.join(message.split())}" if message else ""
+    # Of a traceback, the last line says what happened.
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    last_words = f": {lines[-1]}" if lines else ""
     return Trouble(reason, _shorten(f"exit code {code}{last_words}"), True)
 
 
@@ -206,7 +208,9 @@ def _explain_command(words: set[str], message: str) -> Trouble:
                 f"write {new!r} (two words) in the container's args"
             )
             return Trouble("CommandNotFound", hint, True)
-    return Trouble("CommandNotFound", _shorten(message), True)
+    # The container runtime tells its whole way down to the exec that failed.
+    failed = message.find("exec: ")
+    return Trouble("CommandNotFound", _shorten(message[max(failed, 0) :]), True)
 
 
 def _commands(pod: Pod) -> set[str]:
@@ -219,9 +223,8 @@ def _commands(pod: Pod) -> set[str]:
 
 
 def _explain_placement(message: str) -> str:
-    # The scheduler goes on about preemption, which says the same once more.
-    reasons = message.split(" preemption:")[0].rstrip(". ")
-    return _shorten(reasons or "no node takes it")
+    # What follows the first sentence is about preemption, and says the same once more.
+    return _shorten(message.split(". ")[0].rstrip(".") or "no node takes it")
 
 
 def _shorten(message: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..resources.agent_protocol import DRAINED, NO_RECIPIENTS, SchedulerReport
-from ..resources.builders import build_worker_pod, is_owned_by, owner_reference
+from ..resources.builders import adopting_references, build_worker_pod, is_of_namesake, is_owned_by
 from ..resources.kinds import DASK_CLUSTERS, DASK_WORKER_GROUPS, PODS
 from ..resources.names import RETIRING_ANNOTATION
 from ..resources.times import format_time, parse_time
@@ -137,8 +137,11 @@ def decide_group(observed: ObservedGroup, now: float, hex_digits: Iterator[str])
 
 
 def _is_alive(observed: ObservedGroup) -> bool:
-    cluster = observed.cluster
-    return cluster is not None and not cluster["metadata"].get("deletionTimestamp")
+    group, cluster = observed.group, observed.cluster
+    if cluster is None or cluster["metadata"].get("deletionTimestamp"):
+        return False
+    # A group of an earlier cluster of this name is about to go with that one.
+    return not is_of_namesake(group, DASK_CLUSTERS, cluster)
 
 
 def _adopt(observed: ObservedGroup, draft: _Draft) -> None:
@@ -146,8 +149,6 @@ def _adopt(observed: ObservedGroup, draft: _Draft) -> None:
     if cluster is None or is_owned_by(group, cluster):
         return
     metadata = group["metadata"]
-    references = [*(metadata.get("ownerReferences") or [])]
-    references.append(owner_reference(DASK_CLUSTERS, cluster))
     draft.first.append(
         Patch(
             DASK_WORKER_GROUPS,
@@ -155,7 +156,7 @@ def _adopt(observed: ObservedGroup, draft: _Draft) -> None:
             metadata["name"],
             {
                 "metadata": {
-                    "ownerReferences": references,
+                    "ownerReferences": adopting_references(group, DASK_CLUSTERS, cluster),
                     # Somebody else's owner may have come in between.
                     "resourceVersion": metadata.get("resourceVersion"),
                 }

@@ -248,6 +248,22 @@ def is_owned_by(child: Manifest, owner: Manifest) -> bool:
     return any(reference.get("uid") == uid for reference in references)
 
 
+def is_of_namesake(child: Manifest, kind: Kind, owner: Manifest) -> bool:
+    """Whether an earlier owner of the same kind has the child: it goes with that one."""
+    references = child["metadata"].get("ownerReferences") or []
+    return not is_owned_by(child, owner) and any(
+        reference.get("kind") == kind.kind and reference.get("apiVersion") == kind.api_version
+        for reference in references
+    )
+
+
+def adopting_references(child: Manifest, kind: Kind, owner: Manifest) -> list[Manifest]:
+    """Owner references of a child that was made by hand, with its owner among them."""
+    references = list(child["metadata"].get("ownerReferences") or [])
+    is_controlled = any(reference.get("controller") for reference in references)
+    return [*references, {**owner_reference(kind, owner), "controller": not is_controlled}]
+
+
 def worker_selector(cluster: str, group: str) -> str:
     """Label selector of a group's worker Pods, as in ``status.selector``."""
     labels = _reserved(cluster, names.WORKER) | {names.WORKER_GROUP_LABEL: group}
@@ -275,6 +291,10 @@ def _build_pod(
     owner: Manifest,
 ) -> Manifest:
     metadata, own = parent["metadata"], section.get("metadata") or {}
+    spec = copy.deepcopy(section["spec"])
+    for container in spec["containers"]:
+        # So that a crash says why in the Pod's status, and from there in ours.
+        container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -289,7 +309,7 @@ def _build_pod(
             "annotations": {**passed_on_annotations(metadata), **passed_on_annotations(own)},
             "ownerReferences": [owner],
         },
-        "spec": copy.deepcopy(section["spec"]),
+        "spec": spec,
     }
 
 

@@ -3,7 +3,7 @@
  */
 import * as React from 'react';
 
-import { sayFacts, sayRow, sayTakeBack, sayWish, sayWishedCount } from '../model';
+import { sayFacts, sayRow, saySentences, sayTakeBack, sayWish, sayWishedCount } from '../model';
 import type { ClusterState, IClusters, Row, WorkerCounts } from '../tokens';
 import type { Actions } from './actions';
 import { Details } from './details';
@@ -56,7 +56,10 @@ export function ClusterRow(props: ClusterRowProps): React.JSX.Element {
           {view.name}
         </span>
         <span className="dk-Count">{count}</span>
-        <Bar counts={view.workers} isShown={state !== 'running' || wish !== null} />
+        <Bar
+          counts={view.workers}
+          isShown={state !== 'running' || wish !== null || view.workers.retiring > 0}
+        />
         {(isOpen || !why) && <span className="dk-Facts">{sayFacts(view, nowMs)}</span>}
       </div>
       {why && <Why row={row} text={why} state={state} model={model} />}
@@ -83,9 +86,9 @@ function rowKeys({ model, row, actions, isStale }: ClusterRowProps): Record<stri
 /** What the line under the name says: what went wrong, what it waits for, or what is being done. */
 function reasonOf({ view, wish, complaint }: Row): string | null {
   if (complaint) {
-    return [complaint.message, complaint.fix].filter(Boolean).join(' ');
+    return saySentences(complaint.message, complaint.fix);
   }
-  return view.reason ?? (wish && sayWish(wish));
+  return view.reason === null ? wish && sayWish(view, wish) : saySentences(view.reason);
 }
 
 interface WhyProps {
@@ -97,7 +100,7 @@ interface WhyProps {
 
 function Why({ model, row, text, state }: WhyProps): React.JSX.Element {
   const { view, wish, complaint } = row;
-  const takeBack = wish && sayTakeBack(wish);
+  const takeBack = wish && sayTakeBack(view, wish);
   return (
     <p className="dk-Why" data-state={complaint ? 'failing' : state} role="status" title={text}>
       <span className="dk-WhyText">{text.replaceAll('`', '')}</span>{' '}

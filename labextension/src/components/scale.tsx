@@ -78,7 +78,7 @@ function Fixed({ model, row, isDisabled }: ScaleProps): React.JSX.Element {
   };
   const shown = dragged ?? wanted;
   return (
-    <>
+    <span className="dk-Fixed">
       <input
         type="range"
         className="dk-Slider"
@@ -100,7 +100,7 @@ function Fixed({ model, row, isDisabled }: ScaleProps): React.JSX.Element {
         isDisabled={isDisabled}
         onCommit={replicas => model.scale(row.view, replicas)}
       />
-    </>
+    </span>
   );
 }
 
@@ -136,15 +136,19 @@ function Range(props: ScaleProps & { readonly onApplied: () => void }): React.JS
   return (
     <form className="dk-Range" onSubmit={apply} noValidate>
       {box('Smallest', minimum, setMinimum)}
-      <span>to</span>
+      <span>–</span>
       {box('Largest', maximum, setMaximum)}
       <button
         type="submit"
-        className="dk-Button"
+        className="dk-Button dk-Apply"
+        aria-label={`Apply the range to ${row.view.name}`}
         disabled={isDisabled || isSame || fault !== undefined}
         title={fault ?? 'Let the cluster choose its workers in this range'}
       >
-        Apply
+        <span className="dk-ApplyText">Apply</span>
+        <svg viewBox="0 0 16 16" aria-hidden="true">
+          <path d="M3 8.5l3.500 3.500L13 4.500" />
+        </svg>
       </button>
     </form>
   );

@@ -17,7 +17,8 @@ import {
   initialForm,
   toNewCluster
 } from './form';
-import { sayCapitalized } from './words';
+import { NAME_TAKEN } from './names';
+import { sayCapitalized, saySentences } from './words';
 
 /** For a server that has not told its own yet. */
 const NO_DEFAULTS: ClusterDefaults = {
@@ -99,9 +100,11 @@ export class NewClusterDraft {
 
   private refuse(error: unknown): void {
     const { code, message, fix } = problemOf(error);
-    const words = sayCapitalized([message, fix].filter(Boolean).join('. ').replaceAll('`', ''));
-    const field = code === 'name-taken' ? 'name' : fieldOf(error);
-    if (field) {
+    const words = sayCapitalized(saySentences(message, fix).replaceAll('`', ''));
+    const field = fieldOf(error);
+    if (code === 'name-taken') {
+      this.#refused = { name: NAME_TAKEN };
+    } else if (field) {
       this.#refused = { [field]: words };
     } else {
       this.#refusal = words;

@@ -118,7 +118,7 @@ export function sayTotals(values: FormValues): string {
   }
   const [cpu, memory] = [parseCpu(values.cpu), parseMemory(values.memory)];
   const parts = [
-    `${isAdaptive ? 'up to ' : ''}${plural(workers, 'worker')}`,
+    `${isAdaptive ? 'Up to ' : ''}${plural(workers, 'worker')}`,
     cpu.ok ? sayCores(cpu.amount * workers) : '',
     memory.ok ? sayMemory(memory.amount * workers) : ''
   ];

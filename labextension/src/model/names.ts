@@ -5,6 +5,8 @@
 /** Longest name whose scheduler's Service still fits in 63 characters. */
 export const MAX_CLUSTER_NAME_LENGTH = 53;
 
+export const NAME_TAKEN = 'There is a cluster of this name already';
+
 const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
 /** What is wrong with a name, in one sentence, or null when nothing is. */
@@ -16,9 +18,9 @@ export function explainBadName(name: string, taken: ReadonlySet<string>): string
     return `${name.length} characters; at most ${MAX_CLUSTER_NAME_LENGTH} fit`;
   }
   if (!NAME.test(name)) {
-    return "Use lower-case letters, digits and '-', with a letter or digit first and last";
+    return "Use a-z, 0-9 and '-', with a letter or digit first and last";
   }
-  return taken.has(name) ? 'There is a cluster of this name already' : null;
+  return taken.has(name) ? NAME_TAKEN : null;
 }
 
 /** The first of `base`, `base-2`, `base-3` … that is free. */

@@ -19,6 +19,11 @@ export function scalable(view: ClusterView): { readonly desired: number; readonl
   return view.groups.find(group => group.is_default) ?? view.workers;
 }
 
+/** Workers of the groups that are not scaled here. */
+function othersDesired(view: ClusterView): number {
+  return view.workers.desired - scalable(view).desired;
+}
+
 /** Where the first of a chain of wishes started, so that taking back goes all the way. */
 function origin(
   view: ClusterView,
@@ -88,22 +93,24 @@ export function sayWishedCount(view: ClusterView, wish: Wish | null): string {
     return 'deleting';
   }
   if (wish?.kind === 'scale' && wish.from !== wish.to && !wish.isTakenBack) {
-    const others = view.workers.desired - scalable(view).desired;
+    const others = othersDesired(view);
     return `${others + wish.from} → ${others + wish.to}`;
   }
   return sayCount(view);
 }
 
 /** What the wish does, for the line under the name; empty where the count says it all. */
-export function sayWish(wish: Wish): string {
+export function sayWish(view: ClusterView, wish: Wish): string {
   switch (wish.kind) {
-    case 'scale':
+    case 'scale': {
+      const to = othersDesired(view) + wish.to;
       if (wish.isTakenBack) {
-        return `Back to ${plural(wish.to, 'worker')}.`;
+        return `Back to ${plural(to, 'worker')}.`;
       }
       return wish.fromAdaptive
-        ? `Holding at ${plural(wish.to, 'worker')}.`
-        : `Scaling from ${wish.from} to ${wish.to}.`;
+        ? `Holding at ${plural(to, 'worker')}.`
+        : `Scaling from ${othersDesired(view) + wish.from} to ${to}.`;
+    }
     case 'adapt':
       return `Adapting between ${wish.to.minimum} and ${wish.to.maximum}.`;
     case 'delete':
@@ -112,9 +119,11 @@ export function sayWish(wish: Wish): string {
 }
 
 /** Name of the link that takes the wish back; null where there is no way back. */
-export function sayTakeBack(wish: Wish): string | null {
+export function sayTakeBack(view: ClusterView, wish: Wish): string | null {
   if (wish.kind === 'delete' || wish.isTakenBack) {
     return null;
   }
-  return wish.fromAdaptive ? `Keep ${sayRange(wish.fromAdaptive)}` : `Keep ${wish.from}`;
+  return wish.fromAdaptive
+    ? `Keep ${sayRange(wish.fromAdaptive)}`
+    : `Keep ${othersDesired(view) + wish.from}`;
 }

@@ -83,7 +83,11 @@ export function sayCount(view: ClusterView): string {
   return sayReady(view.workers);
 }
 
+/** "2 of 3"; "4 → 2" while some of them are leaving. */
 export function sayReady(counts: WorkerCounts): string {
+  if (counts.retiring > 0) {
+    return `${counts.ready + counts.retiring} → ${counts.desired}`;
+  }
   return `${counts.ready} of ${counts.desired}`;
 }
 
@@ -98,9 +102,17 @@ export function sayRow(view: ClusterView, count: string): string {
   return `${view.name}, ${view.state}, ${count} workers`;
 }
 
-/** A sentence of the server's that begins a line. */
+/** A sentence of the server's that begins a line; a name at its beginning stays as it is. */
 export function sayCapitalized(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return /^[a-z]+ /.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+}
+
+/** Two sentences, whether or not they end in a full stop. */
+export function saySentences(...sentences: readonly (string | null)[]): string {
+  return sentences
+    .filter(sentence => sentence)
+    .map(sentence => (/[.!?…]$/.test(sentence ?? '') ? sentence : `${sentence ?? ''}.`))
+    .join(' ');
 }
 
 /** Text with commands between backticks, taken apart: odd parts are commands. */

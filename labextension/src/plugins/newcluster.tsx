@@ -17,7 +17,10 @@ class NewClusterDialog extends Dialog<unknown> {
     super({
       title: 'New cluster',
       body: ReactWidget.create(<NewClusterForm draft={draft} />),
-      buttons: [Dialog.cancelButton(), Dialog.okButton({ label: 'Create' })],
+      buttons: [
+        Dialog.cancelButton({ className: 'dk-mod-plain' }),
+        Dialog.okButton({ label: 'Create' })
+      ],
       focusNodeSelector: 'input[name="name"]'
     });
     this.addClass('dk-NewCluster');
@@ -49,7 +52,10 @@ async function confirmDelete(view: ClusterView): Promise<boolean> {
     body:
       `The scheduler and ${plural(workers.desired, 'worker')} of ${namespace}/${name} end now, ` +
       'with all they hold in memory. This cannot be taken back.',
-    buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: 'Delete' })],
+    buttons: [
+      Dialog.cancelButton({ className: 'dk-mod-plain' }),
+      Dialog.warnButton({ label: 'Delete' })
+    ],
     defaultButton: 0
   });
   return result.button.accept;

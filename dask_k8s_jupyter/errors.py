@@ -193,8 +193,8 @@ class CommandNotFoundError(ClusterStartError):
     code = "no-such-command"
     title = "The image has no such command"
     fix = (
-        "Images with distributed 2026.6 or newer have no `dask-worker` and `dask-scheduler`: "
-        "write `dask worker` and `dask scheduler`"
+        "Check the command against the image; those with distributed 2026.6 or newer have "
+        "`dask worker` and `dask scheduler`, no longer `dask-worker` and `dask-scheduler`"
     )
 
 

@@ -38,6 +38,8 @@ Resource = Mapping[str, Any]
 
 # The first worker starts beside the scheduler: its failure is usually known by then.
 WORKER_GRACE_S = 3.0
+# An operator at work answers well within this: no reason to speak of it.
+UNSEEN_QUIET_S = 1.0
 # A Pod of a cluster that is going frees its room within this.
 UNSCHEDULABLE_PATIENCE_S = 5.0
 
@@ -111,7 +113,7 @@ def judge_start(
 
     Examples
     --------
-    >>> judge_start({"metadata": {}, "spec": {}}, Ages(start_s=0.1), 60).message
+    >>> judge_start({"metadata": {}, "spec": {}}, Ages(start_s=2), 60).message
     'The operator has yet to see it'
     >>> judge_start(None, Ages(), 60).reason
     'Deleted'
@@ -124,6 +126,8 @@ def judge_start(
         silence_left_s = min(OPERATOR_SILENT_AFTER_S, timeout_s) - ages.start_s
         if silence_left_s <= 0:
             return Verdict("failed", OPERATOR_SILENT, "nobody has acted on it")
+        if ages.start_s < UNSEEN_QUIET_S:
+            return Verdict("waiting", "", "", UNSEEN_QUIET_S - ages.start_s)
         return Verdict("waiting", "", NOT_SEEN_REASON, silence_left_s)
     if is_true(cluster, "SchedulerReady"):
         return _judge_workers(cluster, ages) if workers_too else Verdict("started")

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, type Mock, vi } from 'vitest';
 
 import { RequestError, type StreamListener } from '../src/api';
 import { ClustersModel, NewClusterDraft, type Requests } from '../src/model';
@@ -17,7 +17,7 @@ const PROBLEM: Problem = { code: 'forbidden', title: 'No', message: 'You may not
 const OPEN = { phase: 'open' } as const;
 
 describe('the model', () => {
-  let requests: { [name in keyof Requests]: ReturnType<typeof vi.fn> };
+  let requests: { [name in keyof Requests]: Mock<Requests[name]> };
   let listener: StreamListener;
   let model: ClustersModel;
   const hear = (...clusters: ClusterView[]): void => {
@@ -37,7 +37,7 @@ describe('the model', () => {
       events: vi.fn(() => Promise.resolve([])),
       logs: vi.fn()
     };
-    model = new ClustersModel(requests as unknown as Requests, (_, heard) => {
+    model = new ClustersModel(requests, (_, heard) => {
       listener = heard;
       return { retryNow: vi.fn(), dispose: vi.fn() };
     });

@@ -37,7 +37,7 @@ class ClusterNetwork:
 
     @property
     def pods(self) -> IPv4Network:
-        """Addresses for Pods; the first 256 are the node's own."""
+        """Addresses for Pods; the first 257 are the node's own."""
         return next(self.network.subnets(prefixlen_diff=1))
 
     @property
@@ -48,7 +48,7 @@ class ClusterNetwork:
     @property
     def first_pod_address(self) -> IPv4Address:
         """Where Pod addresses begin."""
-        return self.network[256]
+        return self.network[257]
 
 
 def claim_network() -> ClusterNetwork:

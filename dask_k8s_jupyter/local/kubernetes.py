@@ -1,32 +1,41 @@
-"""One embedded Kubernetes as a Python object: starts and stops the API server, the node, the operator.
+"""One embedded Kubernetes as a Python object: starts and stops API server, node and operator.
 
-Guarantees that after ``stop`` no process, no listening port and no temporary file of it is left, and
-that its files are readable by the user alone. Refuses machines without a loopback network.
+Guarantees that after ``stop`` no process, no listening port and no temporary file of it is left, also
+when the process is killed, and that its files are readable by the user alone. Refuses machines
+without a loopback network.
 """
 
 from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
+import subprocess
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
+import orjson
 
+from dask_k8s_operator.kube import KubeClient
+
+from . import processes
 from .addresses import API_PORT, ClusterNetwork, claim_network
-from .api.access import ADMIN
+from .api.access import ADMIN, User
 from .api.server import ApiServer
 from .certificates import Authority, build_client_context, build_server_context
+from .kubeconfigs import build_kubeconfig
+from .leftovers import create_folder, remove_abandoned, start_guard
+from .node.node import Node, measure_capacity
+from .node.settings import NodeSettings, build_service_variables
+from .operatorpod import install_operator
 
-CONTEXT_NAME = "dask-k8s-local"
+NODE_NAME = "local"
 
 
 class LocalKubernetes:
-    """A Kubernetes on this machine, made of an API server and one node that runs Pods as processes.
+    """A Kubernetes on this machine: an API server and one node that runs Pods as processes.
 
     Parameters
     ----------
@@ -36,9 +45,12 @@ class LocalKubernetes:
         Memory that Pods may request in sum; None takes that of the machine. Neither is enforced on
         running processes.
     missing_images
-        Images that cannot be pulled, so that ErrImagePull can be seen. All others are there.
+        Images that cannot be pulled, so that ErrImagePull can be seen. All others are there, and
+        all mean the Python environment of this process.
     operator
         Whether to install the operator's definitions and roles, and to run it as a Pod.
+    restart_backoff_s
+        First pause of a container that keeps crashing, in seconds; doubles up to five minutes.
 
     Examples
     --------
@@ -52,16 +64,18 @@ class LocalKubernetes:
         cpus: float | None = None,
         memory_bytes: int | None = None,
         missing_images: Collection[str] = (),
-        operator: bool = False,
+        operator: bool = True,
+        restart_backoff_s: float = 10.0,
     ) -> None:
-        self._cpus = cpus
-        self._memory_bytes = memory_bytes
+        self._capacity = measure_capacity(cpus, memory_bytes)
         self._missing_images = frozenset(missing_images)
         self._has_operator = operator
+        self._restart_backoff_s = restart_backoff_s
         self._folder: Path | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self._network: ClusterNetwork | None = None
-        self._authority: Authority | None = None
-        self.api: ApiServer | None = None
+        self._api: ApiServer | None = None
+        self._node: Node | None = None
 
     @property
     def folder(self) -> Path:
@@ -75,48 +89,109 @@ class LocalKubernetes:
         """The kubeconfig of its administrator."""
         return self.folder / "kubeconfig"
 
+    @property
+    def url(self) -> str:
+        """URL of its API server."""
+        if self._api is None:
+            raise RuntimeError("the embedded Kubernetes has not been started")
+        return self._api.url
+
+    def service_environment(self) -> dict[str, str]:
+        """Variables for processes of this machine that are to reach Services by name.
+
+        They also mark the processes, so that none of them outlives the cluster.
+        """
+        return build_service_variables(self.folder / "node" / "services", self.folder.name)
+
+    # -- start and stop --------------------------------------------------------------------------
+
     async def start(self) -> None:
-        """Start; returns when the API answers and the node is Ready."""
+        """Start; returns when the node is Ready and the operator's Pod has been created."""
         try:
-            await self._start_api()
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, remove_abandoned)
+            self._network = claim_network()
+            self._folder = create_folder()
+            self._guard = start_guard(self._folder)
+            await self._start_parts(self._network)
         except BaseException:
             await self.stop()
             raise
 
-    async def _start_api(self) -> None:
-        self._network = claim_network()
-        self._folder = Path(tempfile.mkdtemp(prefix="dask-k8s-"))
-        self._authority = Authority()
-        address = self._network.node_address
-        node = self._authority.issue("node", [address]).write(self.folder, "node")
-        server = self._authority.issue("kubernetes", [address]).write(self.folder, "api")
-        self.api = ApiServer(
+    async def _start_parts(self, network: ClusterNetwork) -> None:
+        authority, address = Authority(), network.node_address
+        node_files = authority.issue("node", [address]).write(self.folder, "node")
+        api_files = authority.issue("kubernetes", [address]).write(self.folder, "api")
+        self._api = ApiServer(
             address,
             API_PORT,
-            server_tls=build_server_context(server, None),
-            node_tls=build_client_context(self._authority.certificate, node),
-            service_network=self._network.services,
+            server_tls=build_server_context(api_files, None),
+            node_tls=build_client_context(authority.certificate, api_files),
+            service_network=network.services,
         )
-        await self.api.start()
-        self._write_kubeconfig(self.kubeconfig, self.api.tokens.issue(ADMIN))
+        await self._api.start()
+        pem = authority.certificate
+        self._write_kubeconfig(self.kubeconfig, pem, ADMIN)
+        node_config = self.folder / "node.kubeconfig"
+        groups = ("system:nodes", "system:authenticated")
+        self._write_kubeconfig(node_config, pem, User(f"system:node:{NODE_NAME}", groups))
+        settings = self._build_node_settings(network, pem)
+        tls = build_server_context(node_files, pem)
+        client = await KubeClient.connect(node_config)
+        self._node = Node(client, settings, network.claim, tls)
+        await self._node.start()
+        if self._has_operator:
+            async with await KubeClient.connect(self.kubeconfig) as admin:
+                await install_operator(admin)
 
-    def _write_kubeconfig(self, path: Path, token: str) -> None:
-        assert self.api is not None and self._authority is not None  # noqa: S101
-        content = build_kubeconfig(self.api.url, self._authority.certificate, token)
+    def _build_node_settings(self, network: ClusterNetwork, authority: bytes) -> NodeSettings:
+        first = network.first_pod_address
+        return NodeSettings(
+            name=NODE_NAME,
+            address=network.node_address,
+            folder=self.folder / "node",
+            mark=self.folder.name,
+            api_url=self.url,
+            authority=authority,
+            pod_addresses=(str(first), int(network.pods[-1]) - int(first)),
+            capacity=self._capacity,
+            missing_images=self._missing_images,
+            restart_backoff_s=self._restart_backoff_s,
+            labels={"kubernetes.io/os": "linux", "kubernetes.io/hostname": NODE_NAME},
+        )
+
+    def _write_kubeconfig(self, path: Path, authority: bytes, user: User) -> None:
+        if self._api is None:
+            raise RuntimeError("the API server has not been started")
+        token = self._api.tokens.issue(user)
         path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(content))
+        # JSON is YAML, and reads faster.
+        path.write_bytes(orjson.dumps(build_kubeconfig(self.url, authority, token)))
 
     async def stop(self) -> None:
-        """Stop everything and remove every file."""
-        if self.api is not None:
-            await self.api.stop()
-            self.api = None
+        """End every process, close every port, remove every file."""
+        if self._node is not None:
+            await self._node.stop()
+            self._node = None
+        if self._api is not None:
+            await self._api.stop()
+            self._api = None
         if self._network is not None:
             self._network.claim.close()
             self._network = None
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, self._remove_traces, self._folder)
             self._folder = None
+
+    def _remove_traces(self, folder: Path) -> None:
+        processes.end_marked(processes.CLUSTER_MARK, folder.name, grace_s=1.0)
+        shutil.rmtree(folder, ignore_errors=True)
+        if self._guard is not None:
+            if self._guard.stdin is not None:
+                self._guard.stdin.close()
+            self._guard.wait()
+            self._guard = None
 
     async def __aenter__(self) -> LocalKubernetes:
         await self.start()
@@ -140,23 +215,5 @@ class LocalKubernetes:
             asyncio.run_coroutine_threadsafe(kube.stop(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
+            loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
-
-
-def build_kubeconfig(
-    url: str, authority: bytes, token: str, namespace: str = "default"
-) -> dict[str, Any]:
-    """Build a kubeconfig with one context."""
-    from base64 import b64encode
-
-    name = CONTEXT_NAME
-    cluster = {"server": url, "certificate-authority-data": b64encode(authority).decode()}
-    context = {"cluster": name, "user": name, "namespace": namespace}
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": name, "cluster": cluster}],
-        "users": [{"name": name, "user": {"token": token}}],
-        "contexts": [{"name": name, "context": context}],
-        "current-context": name,
-    }

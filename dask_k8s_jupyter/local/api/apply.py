@@ -91,11 +91,8 @@ class _Walker:
         if isinstance(value, dict) and value:
             owned: FieldSet = set()
             for key, item in value.items():
-                if (
-                    (at == ()
-                    and key in _UNOWNED)
-                    or (at == ("f:metadata",)
-                    and key in _UNOWNED_METADATA)
+                if (at == () and key in _UNOWNED) or (
+                    at == ("f:metadata",) and key in _UNOWNED_METADATA
                 ):
                     continue
                 owned |= self.fields(item, _part(schema, key), (*at, f"f:{key}"), key)

@@ -13,7 +13,7 @@ import orjson
 import yaml
 from aiohttp import web
 
-from . import statuses
+from . import protobuf, statuses
 from .access import Attributes
 from .backend import APPLY_PATCH, WriteOptions
 from .resources import Registry, Resource
@@ -124,6 +124,8 @@ async def read_body(request: web.BaseRequest, required: bool = True) -> Any:
             raise statuses.bad_request("the request needs a body")
         return None
     media_type = request.content_type
+    if media_type == protobuf.MEDIA_TYPE:
+        return protobuf.decode(raw)
     try:
         if "yaml" in media_type and raw[:1] not in b"{[":
             return yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506

@@ -17,7 +17,7 @@ import orjson
 from aiohttp import web
 
 from . import discovery, reviews, scale, statuses, tables
-from .access import Attributes, Authorizer, Tokens, User
+from .access import Attributes, Authorizer, Tokens, User, build_service_account
 from .backend import Backend
 from .bootstrap import create_first_objects
 from .garbage import DeleteOptions
@@ -105,6 +105,7 @@ class ApiServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             user = self.tokens.authenticate(request.headers.get("Authorization"))
+            user = self._impersonate(user, request)
             return await self._respond(request, user)
         except statuses.StatusError as error:
             return _answer(error.build_status(), error.code)
@@ -117,6 +118,18 @@ class ApiServer:
         finally:
             if self.backend.collector.has_work:
                 asyncio.get_running_loop().call_soon(self.backend.collector.drain)
+
+    def _impersonate(self, user: User, request: web.BaseRequest) -> User:
+        name = request.headers.get("Impersonate-User")
+        if not name:
+            return user
+        groups = request.headers.getall("Impersonate-Group", [])
+        for plural, wanted in (("users", name), *(("groups", group) for group in groups)):
+            self._authorizer.check(user, Attributes("impersonate", plural=plural, name=wanted))
+        if name.startswith("system:serviceaccount:") and name.count(":") == 3:
+            account = build_service_account(*name.split(":")[2:])
+            return User(name, (*account.groups, *groups))
+        return User(name, ("system:authenticated", *groups))
 
     async def _respond(self, request: web.BaseRequest, user: User) -> web.StreamResponse:
         registry = self.backend.registry

@@ -1,0 +1,32 @@
+"""Cleans up behind an embedded cluster that was killed.
+
+Runs as a process of its own. It reads its standard input, which ends when the cluster's process ends,
+however that happens; then it ends every process with the cluster's mark and removes its folder. After
+a clean stop there is nothing left for it to do. Standard library only.
+
+    python -I -S guard.py MARK FOLDER
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+
+def main(mark: str, folder: str) -> None:
+    """Wait for the end of the input, then clean up."""
+    # A Ctrl-C goes to every process of the terminal; the guard ends last.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    sys.stdin.buffer.read()
+    sys.path.insert(0, str(Path(__file__).parent))
+    import processes
+
+    processes.end_marked(processes.CLUSTER_MARK, mark, grace_s=1.0)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,316 @@
+"""One Pod on the node: its containers, its status, its end.
+
+Guarantees that the API hears the latest status, however many changes there were meanwhile, and that a
+Pod marked as deleted is removed from the API only after its processes have ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+
+from dask_k8s_operator.kube import KubeClient
+from dask_k8s_operator.kube.errors import ConflictError, KubeError, NotFoundError
+from dask_k8s_operator.resources.kinds import CONFIG_MAPS, PODS, SECRETS
+
+from .. import processes
+from ..kubeconfigs import build_kubeconfig
+from .containers import Container, PodScene
+from .environment import Downward, build_variables
+from .events import EventRecorder, now_text
+from .podstatus import ContainerStatus, build_conditions, find_phase, merge_conditions
+from .settings import NodeSettings, build_pod_variables
+
+_LOG = logging.getLogger(__name__)
+Pod = Mapping[str, Any]
+_SOURCE_KINDS = {"ConfigMap": CONFIG_MAPS, "Secret": SECRETS}
+# A Pod's token outlives any session on a laptop.
+_TOKEN_LIFETIME_S = 365 * 24 * 3600
+
+
+class PodRunner:
+    """Runs one Pod.
+
+    Parameters
+    ----------
+    pod
+        The Pod as it was bound.
+    ip, folder
+        Its address and the folder for its files.
+    """
+
+    def __init__(
+        self,
+        pod: Pod,
+        ip: str,
+        folder: Path,
+        *,
+        settings: NodeSettings,
+        client: KubeClient,
+        events: EventRecorder,
+        session: aiohttp.ClientSession,
+    ) -> None:
+        self.pod = pod
+        self.ip = ip
+        self.folder = folder
+        self.is_over = False
+        self._settings = settings
+        self._client = client
+        self._changed = asyncio.Event()
+        self._deleted = asyncio.Event()
+        self._grace_s = 0.0
+        self._started_at = now_text()
+        self._published: dict[str, Any] = {}
+        self._failure: dict[str, str] = {}
+        metadata = pod["metadata"]
+        base = build_pod_variables(settings, metadata["namespace"], metadata["uid"], ip, folder)
+        scene = PodScene(
+            settings,
+            pod,
+            ip,
+            folder,
+            events,
+            session,
+            base,
+            self._build_variables,
+            self._note_change,
+        )
+        self._base = base
+        spec = pod["spec"]
+        policy = spec.get("restartPolicy", "Always")
+        init_policy = "Never" if policy == "Never" else "OnFailure"
+        self.init = [Container(c, init_policy, scene) for c in spec.get("initContainers") or ()]
+        self.containers = [Container(c, policy, scene) for c in spec["containers"]]
+
+    @property
+    def place(self) -> str:
+        """``namespace/name``."""
+        return f"{self.pod['metadata']['namespace']}/{self.pod['metadata']['name']}"
+
+    def find_container(self, name: str) -> Container | None:
+        """A container by name."""
+        return next((c for c in (*self.init, *self.containers) if c.name == name), None)
+
+    def _note_change(self) -> None:
+        self._changed.set()
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Run the Pod until it is over or deleted."""
+        publisher = asyncio.ensure_future(self._publish_changes())
+        try:
+            self._prepare_folder()
+            await self._prepare_account()
+            await self._run_containers()
+        finally:
+            publisher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await publisher
+        self.is_over = True
+        await self._publish()
+        # A finished Pod stays, with its logs, until somebody deletes it.
+        await self._deleted.wait()
+        await self._leave_api()
+
+    def _prepare_folder(self) -> None:
+        (self.folder / "tmp").mkdir(parents=True, mode=0o700, exist_ok=True)
+
+    async def _prepare_account(self) -> None:
+        """Give the Pod a kubeconfig of its ServiceAccount."""
+        metadata, spec = self.pod["metadata"], self.pod["spec"]
+        if spec.get("automountServiceAccountToken") is False:
+            return
+        account = spec.get("serviceAccountName", "default")
+        namespace = metadata["namespace"]
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+        request = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": _TOKEN_LIFETIME_S},
+        }
+        try:
+            answer = await self._client.request("POST", path, body=request)
+        except KubeError as error:
+            _LOG.warning("no token for %s of %s: %s", account, self.place, error)
+            return
+        token = answer["status"]["token"]
+        settings = self._settings
+        content = build_kubeconfig(settings.api_url, settings.authority, token, namespace)
+        file = self.folder / "kubeconfig"
+        file.touch(mode=0o600)
+        # JSON is YAML, and cheaper to write.
+        file.write_bytes(orjson.dumps(content))
+        self._base["KUBECONFIG"] = str(file)
+
+    async def _run_containers(self) -> None:
+        life = asyncio.ensure_future(self._run_in_order())
+        deletion = asyncio.ensure_future(self._deleted.wait())
+        deadline_s = self.pod["spec"].get("activeDeadlineSeconds")
+        try:
+            done, _ = await asyncio.wait(
+                {life, deletion}, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                self._failure = {
+                    "reason": "DeadlineExceeded",
+                    "message": "Pod was active on the node longer than the specified deadline",
+                }
+                self._grace_s = float(self.pod["spec"].get("terminationGracePeriodSeconds") or 0)
+            if not life.done():
+                await self._stop_containers()
+            await life
+        finally:
+            for task in (life, deletion):
+                task.cancel()
+            await self._sweep()
+
+    async def _run_in_order(self) -> None:
+        for container in self.init:
+            await container.run()
+            ended = container.status.state.get("terminated") or {}
+            if ended.get("exitCode") != 0:
+                return
+            container.status.is_ready = True
+        await asyncio.gather(*(container.run() for container in self.containers))
+
+    async def _stop_containers(self) -> None:
+        every = (*self.init, *self.containers)
+        await asyncio.gather(*(container.stop(self._grace_s) for container in every))
+
+    async def _sweep(self) -> None:
+        """End what a container's processes left behind in sessions of their own."""
+        loop = asyncio.get_running_loop()
+        uid = self.pod["metadata"]["uid"]
+        await loop.run_in_executor(None, processes.end_marked, processes.POD_MARK, uid, 0.0)
+
+    def note_deletion(self, pod: Pod) -> None:
+        """Begin to end the Pod, or end it sooner when its grace has become shorter."""
+        self.pod = pod
+        grace_s = float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
+        if self._deleted.is_set() and grace_s < self._grace_s:
+            for container in (*self.init, *self.containers):
+                self._hurry = asyncio.ensure_future(container.stop(grace_s))
+        self._grace_s = grace_s
+        self._deleted.set()
+
+    def note_gone(self) -> None:
+        """End the Pod at once: the API knows it no longer."""
+        self._grace_s = 0.0
+        for container in (*self.init, *self.containers):
+            self._hurry = asyncio.ensure_future(container.stop(0.0))
+        self._deleted.set()
+
+    async def stop(self, grace_s: float) -> None:
+        """End the processes because the node stops; the API is not told."""
+        self._grace_s = grace_s
+        await self._stop_containers()
+        await self._sweep()
+
+    def remove_files(self) -> None:
+        """Remove the Pod's folder with its logs."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def _leave_api(self) -> None:
+        metadata = self.pod["metadata"]
+        with contextlib.suppress(NotFoundError, ConflictError):
+            await self._client.delete(
+                PODS,
+                metadata["name"],
+                metadata["namespace"],
+                grace_period_s=0,
+                uid=metadata["uid"],
+            )
+
+    # -- environment -----------------------------------------------------------------------------
+
+    async def _build_variables(self, container: Mapping[str, Any]) -> dict[str, str]:
+        namespace = self.pod["metadata"]["namespace"]
+        found: dict[tuple[str, str], dict[str, Any] | None] = {}
+        for kind, name in list_sources(container):
+            try:
+                found[(kind, name)] = await self._client.get(_SOURCE_KINDS[kind], name, namespace)
+            except NotFoundError:
+                found[(kind, name)] = None
+        settings = self._settings
+        downward = Downward(settings.name, settings.address, self.ip, settings.capacity)
+        return build_variables(
+            self.pod, container, downward, lambda kind, name: found.get((kind, name))
+        )
+
+    # -- status ----------------------------------------------------------------------------------
+
+    async def _publish_changes(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self._publish()
+
+    async def _publish(self) -> None:
+        status = self._build_status()
+        if status == self._published:
+            return
+        metadata = self.pod["metadata"]
+        try:
+            await self._client.patch(
+                PODS,
+                metadata["name"],
+                {"metadata": {"uid": metadata["uid"]}, "status": status},
+                metadata["namespace"],
+                patch_type="strategic",
+                subresource="status",
+                field_manager="kubelet",
+            )
+            self._published = status
+        except (NotFoundError, ConflictError):
+            return
+        except KubeError as error:
+            _LOG.warning("status of %s was not written: %s", self.place, error)
+            asyncio.get_running_loop().call_later(1.0, self._note_change)
+
+    def _build_status(self) -> dict[str, Any]:
+        init: list[ContainerStatus] = [c.status for c in self.init]
+        containers = [c.status for c in self.containers]
+        policy = self.pod["spec"].get("restartPolicy", "Always")
+        phase = "Failed" if self._failure else find_phase(containers, init, policy)
+        if self._deleted.is_set() and self.is_over and phase == "Running":
+            ends = [c.state.get("terminated", {}).get("exitCode") for c in containers]
+            phase = "Succeeded" if all(code == 0 for code in ends) else "Failed"
+        conditions = build_conditions(containers, init, phase)
+        known = self._published.get("conditions") or ()
+        status: dict[str, Any] = {
+            "phase": phase,
+            "conditions": merge_conditions(known, conditions, now_text()),
+            "hostIP": self._settings.address,
+            "podIP": self.ip,
+            "podIPs": [{"ip": self.ip}],
+            "startTime": self._started_at,
+            "containerStatuses": [c.build() for c in containers],
+            **self._failure,
+        }
+        if init:
+            status["initContainerStatuses"] = [c.build() for c in init]
+        return status
+
+
+def list_sources(container: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The ConfigMaps and Secrets that a container's variables come from."""
+    found = []
+    for source in container.get("envFrom") or ():
+        for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
+            if field in source:
+                found.append((kind, source[field]["name"]))
+    for variable in container.get("env") or ():
+        reference = variable.get("valueFrom") or {}
+        for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+            if field in reference:
+                found.append((kind, reference[field]["name"]))
+    return list(dict.fromkeys(found))

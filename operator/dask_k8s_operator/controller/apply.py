@@ -116,7 +116,10 @@ class Applier:
             patch = Patch(write.kind, metadata["namespace"], metadata["name"], parts)
             await self._patch(patch)
             return
-        there = await self._client.get(write.kind, metadata["name"], metadata["namespace"])
+        try:
+            there = await self._client.get(write.kind, metadata["name"], metadata["namespace"])
+        except NotFoundError as error:
+            raise _LeftOverError(f"{error}; it was there a moment ago") from error
         if _owners(there) & _owners(write.body):
             # Ours: the answer to an earlier try was lost, or the watch is late.
             self._cache.remember(write.kind, there)

@@ -1,0 +1,142 @@
+"""Settings, health, and which objects a change concerns."""
+
+import json
+import logging
+
+import pytest
+
+from dask_k8s_operator.__main__ import JsonFormatter
+from dask_k8s_operator.controller.apply import diff_status
+from dask_k8s_operator.controller.cache import Cache
+from dask_k8s_operator.controller.relations import affected
+from dask_k8s_operator.health import explain_ill, explain_unready
+from dask_k8s_operator.resources.kinds import (
+    DASK_AUTOSCALERS,
+    DASK_CLUSTERS,
+    DASK_JOBS,
+    DASK_WORKER_GROUPS,
+    PODS,
+    SERVICES,
+)
+from dask_k8s_operator.scheduler import scheduler_url
+from dask_k8s_operator.settings import Settings, parse_settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "expected"),
+    [
+        ([], {}, Settings()),
+        (["--namespace", "a", "--namespace", "b"], {}, Settings(namespaces=("a", "b"))),
+        ([], {"NAMESPACES": "a, b,"}, Settings(namespaces=("a", "b"))),
+        (["--namespace", "c"], {"NAMESPACES": "a"}, Settings(namespaces=("c",))),
+        (
+            [],
+            {"LOG_FORMAT": "json", "LOG_LEVEL": "debug"},
+            Settings(log_format="json", log_level="DEBUG"),
+        ),
+        (["--health-port", "0"], {"HEALTH_PORT": "9"}, Settings(health_port=0)),
+        ([], {"CONCURRENCY": "5"}, Settings(concurrency=5)),
+    ],
+)
+def test_a_flag_wins_over_its_variable_and_that_over_the_default(arguments, environment, expected):
+    variables = {f"DASK_K8S_OPERATOR_{name}": value for name, value in environment.items()}
+    assert parse_settings(arguments, variables) == expected
+
+
+@pytest.mark.parametrize("arguments", [["--log-format", "xml"], ["--concurrency", "0"], ["--what"]])
+def test_a_setting_that_cannot_work_is_refused(arguments, capsys):
+    with pytest.raises(SystemExit):
+        parse_settings(arguments, {})
+    assert arguments[0] in capsys.readouterr().err
+
+
+def test_the_json_log_has_one_object_a_line():
+    record = logging.LogRecord("x", logging.WARNING, "f", 1, "two\nlines %s", ("ö",), None)
+    entry = json.loads(JsonFormatter().format(record))
+    assert (entry["level"], entry["message"]) == ("warning", "two\nlines ö")
+
+
+class FakeInformer:
+    def __init__(self, silent_s=0.0, error=None, is_synced=True):
+        self.last_progress = 1000.0 - silent_s
+        self.error = error
+        self.is_synced = is_synced
+
+
+@pytest.mark.parametrize(
+    ("informer", "ill", "unready"),
+    [
+        (FakeInformer(), None, None),
+        (FakeInformer(silent_s=901), "a watch has been silent for 901 s", None),
+        # An API server that is away is no reason to be restarted.
+        (FakeInformer(silent_s=901, error=OSError("gone")), None, "not connected: gone"),
+        (FakeInformer(is_synced=False), None, "still reading what there is"),
+    ],
+)
+def test_health_is_the_progress_of_the_watches(informer, ill, unready):
+    assert explain_ill([FakeInformer(), informer], 1000.0, 900.0) == ill
+    assert explain_unready([FakeInformer(), informer]) == unready
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "patch"),
+    [
+        (None, None, None),
+        ({"a": 1}, None, None),
+        (None, {"a": 1}, {"a": 1}),
+        ({"a": 1}, {"a": 1}, None),
+        ({"a": 1, "b": 2}, {"a": 1}, {"b": None}),
+    ],
+)
+def test_a_status_is_written_only_where_it_changed(before, after, patch):
+    assert diff_status(before, after) == patch
+
+
+def concerned(cache, kind, old, new):
+    return sorted((r.kind.kind, r.name) for r in affected(cache, kind, old, new))
+
+
+def test_a_change_wakes_what_looks_at_it_and_nothing_else(make):
+    cache = Cache()
+    cluster, group, autoscaler = make.cluster(), make.group(), make.autoscaler()
+    cache.informed(DASK_WORKER_GROUPS, None, group)
+    cache.informed(DASK_AUTOSCALERS, None, autoscaler)
+    own = [("DaskCluster", "demo"), ("DaskJob", "demo")]
+    members = [("DaskAutoscaler", "demo"), ("DaskWorkerGroup", "demo-default")]
+    assert concerned(cache, DASK_CLUSTERS, cluster, cluster) == own
+    assert concerned(cache, DASK_CLUSTERS, None, cluster) == sorted(own + members)
+    both = [("DaskCluster", "demo"), ("DaskWorkerGroup", "demo-default")]
+    assert concerned(cache, DASK_WORKER_GROUPS, group, group) == both
+    assert concerned(cache, DASK_JOBS, None, make.job()) == [("DaskJob", "etl")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "component", "request_"),
+    [
+        (PODS, "scheduler", ("DaskCluster", "demo")),
+        (SERVICES, "scheduler", ("DaskCluster", "demo")),
+        (PODS, "worker", ("DaskWorkerGroup", "demo-default")),
+        (PODS, "job-runner", ("DaskJob", "demo")),
+    ],
+)
+def test_a_child_wakes_its_owner(make, kind, component, request_):
+    labels = {"dask.org/cluster-name": "demo", "dask.org/component": component}
+    if component == "worker":
+        labels["dask.org/workergroup-name"] = "demo-default"
+    assert concerned(Cache(), kind, None, make.pod("x", labels=labels)) == [request_]
+
+
+@pytest.mark.parametrize(
+    ("ports", "ip", "url"),
+    [
+        ([], "10.0.0.5", "http://10.0.0.5:8787"),
+        ([], None, None),
+        ([{"name": "http-dashboard", "containerPort": 9000}], "10.0.0.5", "http://10.0.0.5:9000"),
+        ([{"name": "dashboard", "containerPort": 9001}], "10.0.0.5", "http://10.0.0.5:9001"),
+        ([{"name": "tcp-comm", "containerPort": 8786}], "fd00::5", "http://[fd00::5]:8787"),
+    ],
+)
+def test_a_scheduler_is_found_by_its_pods_address_and_either_port_name(make, ports, ip, url):
+    pod = make.scheduler_pod(ip=ip)
+    pod["spec"]["containers"][0]["ports"] = ports
+    assert scheduler_url(pod) == url

@@ -48,8 +48,8 @@ def explain_bad_name(name: str, max_length: int = MAX_CLUSTER_NAME_LENGTH) -> st
     --------
     >>> explain_bad_name("training") is None
     True
-    >>> explain_bad_name("a" * 54)[-41:]
-    "a' has 54 characters, at most 53 fit"
+    >>> explain_bad_name("My")[:25]
+    "'My' is not a valid name:"
     """
     if not name:
         return "a name is needed"

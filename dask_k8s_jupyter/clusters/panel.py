@@ -93,6 +93,7 @@ class Panel:
                 adapt=lambda low, high: self._in_loop(cluster._adapt(low, high)),
                 close=lambda: self._in_loop(cluster._close()),
                 logs=lambda: self._in_loop(self._read_logs()),
+                close_deletes=cluster.session.deletes_on_close,
             ),
             dashboard_link=cluster.dashboard_link or None,
         )

@@ -1,0 +1,250 @@
+"""Starts that fail: each says why, within seconds, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dask_k8s_jupyter import KubeCluster, errors, make_cluster_spec
+from dask_k8s_jupyter.clusters import actions
+from dask_k8s_operator.kube import KubeClient
+from dask_k8s_operator.resources.crds import build_crds
+from dask_k8s_operator.resources.kinds import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    DASK_CLUSTERS,
+    SERVICE_ACCOUNTS,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions found")
+
+SOON_S = 30
+
+
+async def _fail(expected: type[Exception], **options: Any) -> str:
+    """Start a cluster that cannot start; returns what the exception says."""
+    began = time.monotonic()
+    with pytest.raises(expected) as caught:
+        await KubeCluster(quiet=True, asynchronous=True, **options)
+    assert type(caught.value) is expected
+    assert time.monotonic() - began < SOON_S
+    return str(caught.value)
+
+
+@pytest.fixture
+async def left_behind(kube_client: KubeClient, namespace: str) -> Callable[[], Any]:
+    """Names of the clusters in the test's namespace."""
+
+    async def names() -> list[str]:
+        clusters = (await kube_client.list(DASK_CLUSTERS, namespace)).items
+        return [cluster["metadata"]["name"] for cluster in clusters]
+
+    return names
+
+
+@pytest.mark.parametrize("role", ["scheduler", "worker"])
+async def test_a_program_that_crashes(
+    role: str, namespace: str, dask_image: str, left_behind: Callable[[], Any]
+) -> None:
+    spec = make_cluster_spec("demo", image=dask_image, n_workers=1)
+    container = spec["spec"][role]["spec"]["containers"][0]
+    container["args"] = ["python", "-c", "print('reading'); raise SystemExit('no DATABASE_URL')"]
+    said = await _fail(errors.PodCrashedError, custom_cluster_spec=spec, namespace=namespace)
+    assert f"DaskCluster {namespace}/demo cannot start: {role}" in said
+    assert "no DATABASE_URL" in said.split("Its last lines:")[1]
+    assert await left_behind() == []
+
+
+@pytest.mark.parametrize("role", ["scheduler", "worker"])
+async def test_a_command_that_is_not_in_the_image(
+    role: str, namespace: str, dask_image: str, left_behind: Callable[[], Any]
+) -> None:
+    spec = make_cluster_spec("demo", image=dask_image, n_workers=1)
+    spec["spec"][role]["spec"]["containers"][0]["args"] = ["no-such-program"]
+    said = await _fail(errors.CommandNotFoundError, custom_cluster_spec=spec, namespace=namespace)
+    assert "no-such-program" in said
+    assert role in said
+    assert await left_behind() == []
+
+
+async def test_an_image_that_cannot_be_pulled(
+    namespace: str, missing_image: str, left_behind: Callable[[], Any]
+) -> None:
+    said = await _fail(
+        errors.ImageNotFoundError, name="demo", image=missing_image, namespace=namespace
+    )
+    assert missing_image in said
+    assert await left_behind() == []
+
+
+async def test_a_pod_that_fits_nowhere(
+    namespace: str, dask_image: str, left_behind: Callable[[], Any]
+) -> None:
+    said = await _fail(
+        errors.PodDoesNotFitError,
+        name="demo",
+        namespace=namespace,
+        image=dask_image,
+        resources={"requests": {"memory": "100Ti"}},
+    )
+    assert "Insufficient memory" in said
+    assert await left_behind() == []
+
+
+async def test_workers_that_crash_later_end_the_wait_for_them(
+    namespace: str, dask_image: str
+) -> None:
+    async with KubeCluster(
+        name="demo",
+        namespace=namespace,
+        image=dask_image,
+        n_workers=0,
+        worker_command=["python", "-c", "raise SystemExit('out of licences')"],
+        quiet=True,
+        asynchronous=True,
+    ) as cluster:
+        await cluster.scale(1)
+        with pytest.raises(errors.PodCrashedError, match="out of licences"):
+            await cluster.wait_for_workers(1, timeout=SOON_S)
+
+
+async def test_workers_that_are_too_many_for_the_time(namespace: str, dask_image: str) -> None:
+    async with KubeCluster(
+        name="demo",
+        namespace=namespace,
+        image=dask_image,
+        n_workers=0,
+        quiet=True,
+        asynchronous=True,
+    ) as cluster:
+        with pytest.raises(TimeoutError, match="0/1"):
+            await cluster.wait_for_workers(1, timeout=0.5)
+
+
+async def test_a_name_that_is_not_valid() -> None:
+    said = await _fail(errors.InvalidSpecError, name="My Cluster")
+    assert "'My Cluster' is not a valid name" in said
+
+
+async def test_a_cluster_that_the_api_refuses(
+    namespace: str, dask_image: str, left_behind: Callable[[], Any]
+) -> None:
+    spec = make_cluster_spec("demo", image=dask_image)
+    del spec["spec"]["scheduler"]["service"]
+    said = await _fail(errors.InvalidSpecError, custom_cluster_spec=spec, namespace=namespace)
+    assert "service" in said
+    assert await left_behind() == []
+
+
+async def test_a_namespace_that_is_not_there(dask_image: str) -> None:
+    said = await _fail(
+        errors.ClusterNotFoundError, name="demo", image=dask_image, namespace="no-such-namespace"
+    )
+    assert "There is no namespace no-such-namespace" in said
+
+
+async def test_no_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nothing"))
+    said = await _fail(errors.NoKubernetesError, name="demo")
+    assert str(tmp_path / "nothing") in said
+    assert "dask-k8s up" in said
+
+
+async def test_an_api_that_does_not_answer(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    _write_kubeconfig(kubeconfig, {"server": "https://127.0.0.1:1"}, {"token": "x"})
+    said = await _fail(errors.KubernetesUnreachableError, name="demo", kubeconfig=str(kubeconfig))
+    assert "https://127.0.0.1:1" in said
+
+
+async def test_a_token_that_the_api_does_not_know(kubeconfig: Path, tmp_path: Path) -> None:
+    cluster = _read_cluster(kubeconfig)
+    _write_kubeconfig(tmp_path / "kubeconfig", cluster, {"token": "stale"})
+    await _fail(errors.NotLoggedInError, name="demo", kubeconfig=str(tmp_path / "kubeconfig"))
+
+
+@pytest.fixture
+async def powerless(
+    kubeconfig: Path, kube_client: KubeClient, namespace: str, tmp_path: Path
+) -> str:
+    """Path of a kubeconfig of a service account that may do nothing."""
+    await kube_client.create(SERVICE_ACCOUNTS, {"metadata": {"name": "powerless"}}, namespace)
+    issued = await kube_client.request(
+        "POST",
+        f"{SERVICE_ACCOUNTS.path(namespace, 'powerless')}/token",
+        body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}},
+    )
+    cluster = _read_cluster(kubeconfig)
+    path = tmp_path / "powerless"
+    _write_kubeconfig(path, cluster, {"token": issued["status"]["token"]})
+    return str(path)
+
+
+async def test_a_missing_permission(
+    powerless: str, namespace: str, dask_image: str, left_behind: Callable[[], Any]
+) -> None:
+    said = await _fail(
+        errors.PermissionMissingError,
+        name="demo",
+        namespace=namespace,
+        image=dask_image,
+        kubeconfig=powerless,
+    )
+    assert f"create daskclusters.kubernetes.dask.org in namespace {namespace}" in said
+    assert "get pods/portforward" in said
+    assert "--clusterrole=dask-user" in said
+    assert await left_behind() == []
+
+
+async def test_a_permission_that_is_missing_for_one_action(powerless: str, namespace: str) -> None:
+    async with await KubeClient.connect(powerless) as client:
+        with pytest.raises(errors.PermissionMissingError, match="may not delete daskclusters"):
+            await actions.delete_cluster(client, namespace, "demo")
+
+
+@pytest.fixture
+def bare_kubernetes() -> Iterator[Any]:
+    """An embedded Kubernetes where nobody has installed anything."""
+    from dask_k8s_jupyter.local import LocalKubernetes
+
+    with LocalKubernetes.in_thread(operator=False) as kube:
+        yield kube
+
+
+@pytest.mark.local_only("needs a Kubernetes without the operator, which one shares with nobody")
+async def test_a_kubernetes_without_crds_and_then_without_an_operator(
+    bare_kubernetes: Any,
+) -> None:
+    kubeconfig = str(bare_kubernetes.kubeconfig)
+    said = await _fail(errors.NotInstalledError, name="demo", kubeconfig=kubeconfig)
+    assert "kubernetes.dask.org" in said
+    async with await KubeClient.connect(kubeconfig) as client:
+        for crd in build_crds():
+            await client.create(CUSTOM_RESOURCE_DEFINITIONS, crd)
+        said = await _fail(errors.OperatorSilentError, name="demo", kubeconfig=kubeconfig)
+        assert "DaskCluster default/demo cannot start: nobody has acted on it" in said
+        assert (await client.list(DASK_CLUSTERS, "default")).items == []
+
+
+def _read_cluster(kubeconfig: Path) -> dict[str, Any]:
+    cluster: dict[str, Any] = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
+    return cluster
+
+
+def _write_kubeconfig(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> None:
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "it",
+                "contexts": [{"name": "it", "context": {"cluster": "it", "user": "me"}}],
+                "clusters": [{"name": "it", "cluster": cluster}],
+                "users": [{"name": "me", "user": user}],
+            }
+        )
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from aiohttp import web
 
-from . import statuses
+from . import portforward, statuses
 from .requests import Target
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ _LOG_PARAMETERS = (
     "timestamps",
     "limitBytes",
 )
-_CHUNK = 64 * 1024
 
 
 class PodStreams:
@@ -59,7 +58,7 @@ class PodStreams:
         pod = self._backend.get(target.resource, target.namespace, target.name).object
         if target.subresource == "log":
             return await self._answer_log(request, pod)
-        raise statuses.not_implemented("port-forward")
+        return await self._answer_forward(request, pod)
 
     def _find_node(self, pod: dict[str, Any]) -> str:
         node_name = pod["spec"].get("nodeName", "")
@@ -73,6 +72,31 @@ class PodStreams:
         addresses = {a["type"]: a["address"] for a in status.get("addresses") or ()}
         port = ((status.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}).get("Port")
         return f"https://{addresses['InternalIP']}:{port}"
+
+    async def _answer_forward(
+        self, request: web.BaseRequest, pod: dict[str, Any]
+    ) -> web.StreamResponse:
+        metadata = pod["metadata"]
+        place = f"{metadata['namespace']}/{metadata['name']}"
+        phase = (pod.get("status") or {}).get("phase")
+        url = f"{self._find_node(pod)}/portForward/{place}"
+        if phase in ("Succeeded", "Failed"):
+            raise statuses.bad_request(f"cannot forward ports of pod {place}: it is {phase}")
+
+        async def open_stream(port: int) -> portforward.NodeStream:
+            session = self._open_session()
+            try:
+                socket = await session.ws_connect(
+                    f"{url}?port={port}", ssl=self._tls, max_msg_size=0, compress=0
+                )
+            except aiohttp.WSServerHandshakeError as error:
+                why = f"error forwarding port {port} to pod {place}: connection refused"
+                raise portforward.StreamRefused(why) from error
+            except aiohttp.ClientError as error:
+                raise portforward.StreamRefused(f"the node of {place} is away: {error}") from error
+            return portforward.NodeStream(socket)
+
+        return await portforward.forward(request, open_stream, place)
 
     async def _answer_log(
         self, request: web.BaseRequest, pod: dict[str, Any]

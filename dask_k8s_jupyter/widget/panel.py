@@ -148,7 +148,7 @@ class ClusterPanel(ipywidgets.VBox):  # type: ignore[misc]  # it has no types
             if (change.view.namespace, change.view.name) == self._key:
                 self._show(change.view)
         elif isinstance(change, ClusterRemoved) and (change.namespace, change.name) == self._key:
-            self.freeze("closed")
+            self.freeze("deleted")
 
     def _show(self, view: ClusterView | None) -> None:
         with self._lock:

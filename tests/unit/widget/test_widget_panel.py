@@ -219,11 +219,11 @@ class TestTheEnd:
     def test_is_said_and_stays(self):
         scene = Scene(make_view())
         scene.tell(ClusterRemoved(*KEY, "u1"))
-        assert ">closed<" in scene.text
+        assert ">deleted<" in scene.text
         assert scene.controls._stop.disabled
         assert scene.subscribers == []
-        scene.panel.freeze("lost")
-        assert ">closed<" in scene.text
+        scene.panel.freeze("closed")
+        assert ">deleted<" in scene.text
 
 
 def test_a_problem_is_said_until_it_is_over():

@@ -38,7 +38,12 @@ LOST = Problem("api-unreachable", "Kubernetes cannot be reached", "it timed out"
 
 @pytest.mark.parametrize(
     ("state", "colour"),
-    [("running", "success"), ("waiting", "warn"), ("failing", "error"), ("deleting", "font-color3")],
+    [
+        ("running", "success"),
+        ("waiting", "warn"),
+        ("failing", "error"),
+        ("deleting", "font-color3"),
+    ],
 )
 def test_a_colour_always_has_its_word(state, colour):
     head = render_head("demo", replace(VIEW, state=state), None)

@@ -84,11 +84,9 @@ class ApiServer:
     async def start(self) -> None:
         """Listen."""
         server = web.Server(self._handle, access_log=None)
-        self._runner = web.ServerRunner(server)
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(
-            self._runner, self.host, self.port, ssl_context=self._server_tls, shutdown_timeout=1.0
-        )
+        site = web.TCPSite(self._runner, self.host, self.port, ssl_context=self._server_tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
 

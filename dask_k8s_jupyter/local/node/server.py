@@ -41,11 +41,11 @@ class NodeServer:
 
     async def start(self) -> None:
         """Listen."""
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None))
-        await self._runner.setup()
-        site = web.SockSite(
-            self._runner, self._listener, ssl_context=self._tls, shutdown_timeout=0.5
+        self._runner = web.ServerRunner(
+            web.Server(self._handle, access_log=None), shutdown_timeout=0.5
         )
+        await self._runner.setup()
+        site = web.SockSite(self._runner, self._listener, ssl_context=self._tls)
         await site.start()
 
     async def stop(self) -> None:

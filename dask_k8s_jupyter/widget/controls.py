@@ -88,7 +88,7 @@ class Controls:
         self._mode = ipywidgets.ToggleButtons(
             options=[FIXED, ADAPTIVE],
             tooltips=["A fixed number of workers", "As many workers as the work needs"],
-            style={"button_width": "72px"},
+            style={"button_width": "84px"},
             layout={"width": "auto"},
         )
         self._count = _build_number("Workers", 0)
@@ -127,7 +127,8 @@ class Controls:
             self._apply.description = "Scale" if is_fixed else "Adapt"
             self._apply.disabled = not is_wish
             # The one filled button in view, and only where it is the thing to do next.
-            self._apply.button_style = "primary" if is_wish else ""
+            is_asking = self._question in self.box.children
+            self._apply.button_style = "primary" if is_wish and not is_asking else ""
 
     def _read(self) -> Wish:
         if self._mode.value == FIXED:
@@ -160,7 +161,9 @@ class Controls:
             self._close()
 
     def _show_question(self, is_asking: bool) -> None:
-        self.box.children = (self._row, self._question) if is_asking else (self._row,)
+        with self._lock:
+            self.box.children = (self._row, self._question) if is_asking else (self._row,)
+            self._arrange()
 
     def _delete(self) -> None:
         self._show_question(False)
@@ -173,8 +176,8 @@ def _build_number(label: str, minimum: int) -> Any:
         min=minimum,
         max=MAX_WORKERS,
         description=label,
-        layout={"width": "120px"},
-        style={"description_width": "56px"},
+        layout={"width": "auto"},
+        style={"description_width": "initial"},
     )
 
 

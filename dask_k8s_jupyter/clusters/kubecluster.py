@@ -11,6 +11,7 @@ Refuses to run Dask's own Adaptive: the operator scales, also while this process
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Generator, Mapping
 from datetime import datetime
 from typing import Any
@@ -21,7 +22,7 @@ from distributed.deploy.cluster import Cluster
 from distributed.utils import Log, Logs
 
 from dask_k8s_jupyter import config
-from dask_k8s_jupyter.errors import explain
+from dask_k8s_jupyter.errors import DaskKubernetesError, explain
 from dask_k8s_operator.kube.errors import KubeError
 
 from . import actions
@@ -34,6 +35,8 @@ from .settings import CreateMode, resolve_settings
 from .signal import Signal
 from .spec import Command, Env, Resources, vary_worker_spec
 from .workers import subscribe_again, wait_for_workers
+
+logger = logging.getLogger(__name__)
 
 # adapt() without a maximum: what the scheduler's load asks for, bounded against a slip.
 UNBOUNDED_WORKERS = 1000
@@ -148,6 +151,7 @@ class KubeCluster(Cluster):  # type: ignore[misc]
         )
         self.session = Session(settings, kubeconfig, context)
         self._workers_signal = Signal()
+        self._ending = asyncio.Lock()
         super().__init__(
             name=settings.name, loop=loop, asynchronous=asynchronous, quiet=quiet, **kwargs
         )
@@ -169,8 +173,6 @@ class KubeCluster(Cluster):  # type: ignore[misc]
         >>> cluster = KubeCluster.from_name("demo", namespace="team-a")  # doctest: +SKIP
         """
         return cls(name=name, create_mode=CreateMode.CONNECT_ONLY, **kwargs)
-
-    # ------------------------------------------------------------------ what a person does
 
     def scale(self, n: int, worker_group: str = actions.DEFAULT_GROUP) -> Any:
         """Ask for a fixed number of workers, and end adaptive scaling of that group.
@@ -268,8 +270,6 @@ class KubeCluster(Cluster):  # type: ignore[misc]
         """Where this user's browser finds the dashboard."""
         return build_dashboard_link(self.namespace, self.name, self.session.dashboard_address)
 
-    # ------------------------------------------------------------------ start and end
-
     def __await__(self) -> Generator[Any, Any, KubeCluster]:
         async def started() -> KubeCluster:
             if self.status == Status.created:
@@ -286,6 +286,8 @@ class KubeCluster(Cluster):  # type: ignore[misc]
             self._panel.show()
             self.sync(self._guarded, self._finish)
         except BaseException:
+            # After Ctrl-C the step is still cleaning up: wait for it before its loop ends.
+            self.sync(self._end, "failed", delete=self.session.is_new)
             self._loop_runner.stop()
             raise
 
@@ -299,8 +301,10 @@ class KubeCluster(Cluster):  # type: ignore[misc]
         try:
             await step()
         except BaseException as error:
-            await self._end("failed", delete=self.session.is_new)
-            self.status = Status.closed
+            try:
+                await self._end("failed", delete=self.session.is_new)
+            except DaskKubernetesError:
+                logger.exception("what was created may stay: %s/%s", self.namespace, self.name)
             if isinstance(error, KubeError):
                 raise explain(error) from error
             raise
@@ -308,10 +312,10 @@ class KubeCluster(Cluster):  # type: ignore[misc]
     async def _begin(self) -> None:
         self.status = Status.starting
         await self.session.open()
-        verb = "Created" if self.session.is_new else "Found"
-        self._log(f"{verb} DaskCluster {self.namespace}/{self.name}")
 
     async def _finish(self) -> None:
+        verb = "Created" if self.session.is_new else "Found"
+        self._log(f"{verb} DaskCluster {self.namespace}/{self.name}")
         host, port = await self.session.wait_started(self._log)
         self.scheduler_comm = rpc(f"tcp://{host}:{port}")
         await super()._start()
@@ -332,13 +336,14 @@ class KubeCluster(Cluster):  # type: ignore[misc]
             await self._end("deleted" if delete else "closed", delete=delete)
 
     async def _end(self, state: str, *, delete: bool) -> None:
-        forget(self)
-        if self.scheduler_comm is not None:
-            await self.scheduler_comm.close_rpc()
-        await self._panel.close(state)
-        await self.session.close(delete=delete)
-
-    # ------------------------------------------------------------------ the same, in the loop
+        """Let go of everything; safe to call again, and while it is under way."""
+        async with self._ending:
+            forget(self)
+            if self.scheduler_comm is not None:
+                await self.scheduler_comm.close_rpc()
+            await self._panel.close(state)
+            await self.session.close(delete=delete)
+            self.status = Status.closed
 
     async def _scale(self, n: int, worker_group: str = actions.DEFAULT_GROUP) -> None:
         session = self.session
@@ -372,8 +377,6 @@ class KubeCluster(Cluster):  # type: ignore[misc]
             self.session, self.scheduler_comm, self._workers_signal, n_workers, timeout_s
         )
 
-    # ------------------------------------------------------------------ what the scheduler tells
-
     async def _watch_worker_status(self, comm: Any) -> None:
         """Follow the workers, anew when the connection breaks or the scheduler is replaced."""
         while True:
@@ -389,8 +392,6 @@ class KubeCluster(Cluster):  # type: ignore[misc]
         else:
             super()._update_worker_status(op, msg)
         self._workers_signal.tell()
-
-    # ------------------------------------------------------------------ how it shows itself
 
     def _log(self, log: str) -> None:
         self._cluster_manager_logs.append((datetime.now(), log))

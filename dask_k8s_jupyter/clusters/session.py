@@ -79,6 +79,8 @@ class Session:
         self._uid = resource["metadata"]["uid"]
         self._watched = WatchedCluster(self._client, self.namespace, self.name)
         await self._watched.start()
+        # A tunnel may be open before there is anything at its other end.
+        self.dashboard_address = await self._reach(DASHBOARD_PORT, self.settings.forward_port)
 
     async def wait_started(self, say: Callable[[str], None]) -> Address:
         """Wait until the scheduler is there; returns where to reach it."""
@@ -90,7 +92,6 @@ class Session:
             say,
             workers_too=self.is_new,
         )
-        self.dashboard_address = await self._reach(DASHBOARD_PORT, settings.forward_port)
         return await self._reach(COMM_PORT, None)
 
     async def close(self, *, delete: bool) -> None:

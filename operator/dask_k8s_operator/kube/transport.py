@@ -21,6 +21,7 @@ import orjson
 from dask_k8s_operator import __version__
 
 from .auth import Credentials
+from .connect import Resolver, build_socket, find_proxy
 from .errors import ApiError, ApiUnreachableError, Target, TooManyRequestsError, build_api_error
 
 Params = Mapping[str, str | int | None]
@@ -49,12 +50,14 @@ class Transport:
         self._slots = asyncio.Semaphore(concurrency)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0, ssl=credentials.tls or True, socket_factory=_build_socket
+                limit=0,
+                ssl=credentials.tls or True,
+                socket_factory=build_socket,
+                resolver=Resolver(),
             ),
             headers={"User-Agent": f"dask-k8s/{__version__}"},
-            # As kubectl does; a kubeconfig's own proxy-url goes before.
-            trust_env=credentials.proxy is None,
         )
+        self._proxy = credentials.proxy or find_proxy(credentials.host)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -118,7 +121,7 @@ class Transport:
                     params=_present(params),
                     data=payload,
                     headers=headers,
-                    proxy=self._credentials.proxy,
+                    proxy=self._proxy,
                     timeout=timeout,
                 ) as response:
                     if response.status < 400:
@@ -141,7 +144,7 @@ class Transport:
                         params=_present(params),
                         protocols=protocols,
                         headers=await self._headers(renew=renew),
-                        proxy=self._credentials.proxy,
+                        proxy=self._proxy,
                         max_msg_size=0,
                     ) as websocket:
                         yield websocket
@@ -188,15 +191,3 @@ async def _read_error(response: aiohttp.ClientResponse, target: Target) -> ApiEr
     if status == 503 and retry_after_s is not None:
         status = 429
     return build_api_error(status, await response.read(), target, retry_after_s)
-
-
-def _build_socket(address: Any) -> socket.socket:
-    """Build a socket that notices within a minute when its other end is gone without a word."""
-    family, kind, protocol, _, _ = address
-    sock = socket.socket(family, kind, protocol)
-    sock.setblocking(False)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, seconds in (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, option):  # macOS spells the first one differently
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
-    return sock

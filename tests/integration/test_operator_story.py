@@ -1,0 +1,308 @@
+"""The operator with real Dask processes: what is asked for becomes true, and no work is lost."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from distributed import Client, get_worker
+
+from dask_k8s_operator.kube import KubeClient, PortForward
+from dask_k8s_operator.kube.errors import NotFoundError
+from dask_k8s_operator.resources.kinds import (
+    CONFIG_MAPS,
+    DASK_AUTOSCALERS,
+    DASK_CLUSTERS,
+    DASK_JOBS,
+    DASK_WORKER_GROUPS,
+    EVENTS,
+    PODS,
+    SECRETS,
+    SERVICES,
+)
+
+OURS = (DASK_CLUSTERS, DASK_WORKER_GROUPS, PODS, SERVICES, SECRETS)
+
+
+def run_slowly(number: int, seconds: float) -> int:
+    import time
+
+    get_worker().log_event("executed", number)
+    time.sleep(seconds)
+    return number
+
+
+class Dask:
+    """What the tests do with Dask resources in their namespace."""
+
+    def __init__(self, client: KubeClient, namespace: str, image: str, wait_until: Any) -> None:
+        self.client, self.namespace, self.image = client, namespace, image
+        self.wait_until = wait_until
+
+    def container(self, name: str, *args: str, **more: Any) -> dict[str, Any]:
+        base = {"name": name, "image": self.image, "imagePullPolicy": "IfNotPresent"}
+        return {**base, "args": list(args), **more}
+
+    def cluster_spec(self, replicas: int, **changes: Any) -> dict[str, Any]:
+        probe = {"httpGet": {"port": 8787, "path": "/health"}, "periodSeconds": 1}
+        scheduler = self.container("scheduler", "dask", "scheduler", readinessProbe=probe)
+        worker = self.container(
+            "worker", "dask", "worker", "--name", "$(DASK_WORKER_NAME)", "--nthreads=1"
+        )
+        # A second to end in, so that tests do not wait half a minute for Pods that are going.
+        grace = {"terminationGracePeriodSeconds": 1}
+        return {
+            "worker": {"replicas": replicas, "spec": {"containers": [worker], **grace}},
+            "scheduler": {"spec": {"containers": [scheduler], **grace}, "service": {}},
+            **changes,
+        }
+
+    async def create(self, kind: Any, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+        body = {
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
+            "metadata": {"name": name},
+            "spec": spec,
+        }
+        return await self.client.create(kind, body, self.namespace)
+
+    async def get(self, kind: Any, name: str) -> dict[str, Any] | None:
+        try:
+            return await self.client.get(kind, name, self.namespace)
+        except NotFoundError:
+            return None
+
+    async def status(self, kind: Any, name: str) -> dict[str, Any]:
+        return ((await self.get(kind, name)) or {}).get("status") or {}
+
+    async def scale(self, kind: Any, name: str, replicas: int) -> None:
+        body = {"spec": {"replicas": replicas}}
+        await self.client.patch(kind, name, body, self.namespace, subresource="scale")
+
+    async def names(self, kind: Any, label: str = "dask.org/cluster-name") -> set[str]:
+        listed = await self.client.list(kind, self.namespace, label_selector=label)
+        return {item["metadata"]["name"] for item in listed.items}
+
+    async def wait_ready(self, name: str, replicas: int, timeout_s: float = 60) -> None:
+        async def is_ready() -> bool:
+            status = await self.status(DASK_CLUSTERS, name)
+            conditions = {c["type"]: c["status"] for c in status.get("conditions", ())}
+            workers = len(await self.names(PODS, "dask.org/component=worker"))
+            return (
+                conditions.get("Ready") == "True"
+                and status.get("ready") == f"{replicas}/{replicas}"
+                and workers == replicas
+            )
+
+        await self.wait_until(is_ready, timeout_s=timeout_s)
+
+    async def wait_message(self, kind: Any, name: str, *parts: str) -> dict[str, Any]:
+        async def has_message() -> dict[str, Any] | None:
+            status = await self.status(kind, name)
+            return status if all(p in status.get("message", "") for p in parts) else None
+
+        found: dict[str, Any] = await self.wait_until(has_message, timeout_s=60)
+        return found
+
+    @contextlib.asynccontextmanager
+    async def connected(self, name: str) -> AsyncIterator[Client]:
+        forward = PortForward(self.client, self.namespace, port=8786, pod=f"{name}-scheduler")
+        async with (
+            forward as (host, port),
+            Client(f"tcp://{host}:{port}", asynchronous=True) as client,
+        ):
+            yield client
+
+
+@pytest.fixture
+def dask(kube_client: KubeClient, namespace: str, dask_image: str, wait_until: Any) -> Dask:
+    return Dask(kube_client, namespace, dask_image, wait_until)
+
+
+async def test_scaling_down_a_busy_cluster_loses_nothing_and_repeats_nothing(dask):
+    await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(2))
+    await dask.wait_ready("demo", 2)
+    await dask.scale(DASK_WORKER_GROUPS, "demo-default", 4)
+    await dask.wait_ready("demo", 4)
+    assert (await dask.get(DASK_CLUSTERS, "demo"))["spec"]["worker"]["replicas"] == 4
+    async with dask.connected("demo") as client:
+        await client.wait_for_workers(4)
+        held = client.map(run_slowly, range(100, 140), seconds=0, pure=False)
+        await client.gather(held)
+        busy = client.map(run_slowly, range(24), seconds=1, pure=False)
+        await dask.scale(DASK_CLUSTERS, "demo", 1)
+        await dask.wait_ready("demo", 1)
+        assert await client.gather(busy) == list(range(24))
+        assert await client.gather(held) == list(range(100, 140))
+        executed = [event for _, event in await client.get_events("executed")]
+        assert sorted(executed) == [*range(24), *range(100, 140)]
+    assert (await dask.get(DASK_WORKER_GROUPS, "demo-default"))["spec"]["worker"]["replicas"] == 1
+
+
+async def test_a_deleted_pod_or_service_is_made_again(dask):
+    await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(2))
+    await dask.wait_ready("demo", 2)
+    worker = sorted(await dask.names(PODS, "dask.org/component=worker"))[0]
+    scheduler = (await dask.get(PODS, "demo-scheduler"))["metadata"]["uid"]
+    await dask.client.delete(PODS, worker, dask.namespace)
+    await dask.client.delete(PODS, "demo-scheduler", dask.namespace)
+    await dask.client.delete(SERVICES, "demo-scheduler", dask.namespace)
+
+    async def is_anew() -> bool:
+        pod = await dask.get(PODS, "demo-scheduler")
+        service = await dask.get(SERVICES, "demo-scheduler")
+        return bool(pod and service and pod["metadata"]["uid"] != scheduler)
+
+    await dask.wait_until(is_anew, timeout_s=30)
+    await dask.wait_ready("demo", 2)
+    assert worker not in await dask.names(PODS)
+    async with dask.connected("demo") as client:
+        await client.wait_for_workers(2, timeout=60)
+
+
+async def test_deleting_a_cluster_leaves_nothing_and_its_name_can_be_used_again_at_once(dask):
+    await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1))
+    spec = dask.cluster_spec(1)["worker"]
+    await dask.create(DASK_WORKER_GROUPS, "demo-extra", {"cluster": "demo", "worker": spec})
+    await dask.wait_ready("demo", 2)
+    await dask.client.delete(DASK_CLUSTERS, "demo", dask.namespace, propagation="Background")
+    await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1))
+    await dask.wait_ready("demo", 1)
+    await dask.scale(DASK_CLUSTERS, "demo", 0)
+    # The scheduler is asked with the new cluster's token: workers go within seconds.
+    await dask.wait_ready("demo", 0, timeout_s=20)
+    await dask.client.delete(DASK_CLUSTERS, "demo", dask.namespace, propagation="Background")
+
+    async def is_gone() -> bool:
+        left = [await dask.names(kind) for kind in OURS]
+        return not any(left) and await dask.get(CONFIG_MAPS, "demo-agent") is None
+
+    await dask.wait_until(is_gone, timeout_s=40)
+
+
+async def test_an_autoscaler_follows_the_load_within_its_limits(dask):
+    await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1))
+    await dask.wait_ready("demo", 1)
+    await dask.create(DASK_AUTOSCALERS, "demo", {"cluster": "demo", "minimum": 1, "maximum": 3})
+    async with dask.connected("demo") as client:
+        busy = client.map(run_slowly, range(60), seconds=0.5, pure=False)
+        await dask.wait_ready("demo", 3)
+        status = await dask.status(DASK_AUTOSCALERS, "demo")
+        assert status["desiredReplicas"] == 3
+        assert await client.gather(busy) == list(range(60))
+        del busy
+    cluster = await dask.get(DASK_CLUSTERS, "demo")
+    assert cluster["spec"]["worker"]["replicas"] == 1
+
+    async def shrinks() -> bool:
+        return (await dask.status(DASK_AUTOSCALERS, "demo"))["desiredReplicas"] < 3
+
+    await dask.wait_until(shrinks, timeout_s=40)
+
+
+JOB = "from distributed import Client; assert Client().submit(sum, [1, 2]).result() == 3"
+
+
+@pytest.mark.parametrize(
+    ("code", "policy", "outcome"),
+    [(JOB, "OnFailure", "Successful"), ("raise SystemExit('no data')", "Never", "Failed")],
+)
+async def test_a_job_ends_with_its_runners_log_and_without_its_cluster(dask, code, policy, outcome):
+    runner = dask.container("job", "python", "-c", code)
+    spec = {
+        "job": {"spec": {"containers": [runner], "restartPolicy": policy}},
+        "cluster": {"metadata": {"labels": {"team": "a"}}, "spec": dask.cluster_spec(1)},
+    }
+    await dask.create(DASK_JOBS, "etl", spec)
+    seen = set()
+
+    async def has_ended() -> bool:
+        state = (await dask.status(DASK_JOBS, "etl")).get("jobStatus")
+        seen.add(state)
+        return state == outcome
+
+    await dask.wait_until(has_ended, timeout_s=90)
+    assert seen <= {None, "JobCreated", "ClusterCreated", "Running", outcome}
+    status = await dask.status(DASK_JOBS, "etl")
+    assert (status["clusterName"], status["jobRunnerPodName"]) == ("etl", "etl-runner")
+    assert status["startTime"] <= status["endTime"]
+
+    async def is_cluster_gone() -> bool:
+        return await dask.names(PODS) == {"etl-runner"}
+
+    await dask.wait_until(is_cluster_gone, timeout_s=40)
+    if outcome == "Failed":
+        assert "no data" in status["message"]
+        assert "no data" in await dask.client.logs("etl-runner", dask.namespace)
+
+
+@pytest.mark.parametrize(
+    ("worker", "message", "reason"),
+    [
+        ({"args": ["no-such-program"]}, ["no-such-program"], "CommandNotFound"),
+        ({"image": "missing"}, ["no-such-image"], "ImagePull"),
+        (
+            {"args": ["python", "-c", "raise SystemExit('my last words')"]},
+            ["exit code 1", "my last words"],
+            "CrashLoopBackOff",
+        ),
+        (
+            {"resources": {"requests": {"memory": "900Ti"}}},
+            ["Insufficient memory"],
+            "Unschedulable",
+        ),
+        ({"resources": {"requests": {"memory": "a lot"}}}, ["was refused"], "CreateRefused"),
+    ],
+)
+async def test_a_worker_that_cannot_start_says_why(dask, missing_image, worker, message, reason):
+    spec = dask.cluster_spec(2)
+    if worker.get("image"):
+        worker = {"image": missing_image}
+    spec["worker"]["spec"]["containers"][0].update(worker)
+    await dask.create(DASK_CLUSTERS, "demo", spec)
+
+    async def is_said() -> bool:
+        status = await dask.status(DASK_WORKER_GROUPS, "demo-default")
+        ready = [c for c in status.get("conditions", ()) if c["type"] == "Ready"]
+        said = status.get("message", "")
+        return bool(ready and reason in ready[0]["reason"] and all(m in said for m in message))
+
+    await dask.wait_until(is_said, timeout_s=60)
+    status = await dask.status(DASK_WORKER_GROUPS, "demo-default")
+    assert status["ready"] == "0/2"
+    degraded = next(c for c in status["conditions"] if c["type"] == "Degraded")
+    assert degraded["status"] == str(reason != "Unschedulable")
+
+    async def does_the_cluster_say_it_too() -> bool:
+        of_cluster = (await dask.status(DASK_CLUSTERS, "demo")).get("message", "")
+        return all(part in of_cluster for part in message)
+
+    await dask.wait_until(does_the_cluster_say_it_too, timeout_s=30)
+
+
+async def test_an_idle_cluster_goes_by_itself_and_says_so(dask):
+    await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1, idleTimeout=4))
+    await dask.wait_until(lambda: _exists(dask), timeout_s=30)
+
+    async def is_gone() -> bool:
+        return await dask.get(DASK_CLUSTERS, "demo") is None
+
+    await dask.wait_until(is_gone, timeout_s=60)
+    events = (await dask.client.list(EVENTS, dask.namespace)).items
+    assert "IdleTimeout" in {event["reason"] for event in events}
+
+
+async def _exists(dask: Dask) -> bool:
+    return (await dask.status(DASK_CLUSTERS, "demo")).get("phase") is not None
+
+
+async def test_a_group_made_before_its_cluster_waits_and_is_adopted(dask):
+    spec = {"cluster": "late", "worker": dask.cluster_spec(1)["worker"]}
+    await dask.create(DASK_WORKER_GROUPS, "late-extra", spec)
+    await dask.wait_message(DASK_WORKER_GROUPS, "late-extra", "waits for DaskCluster")
+    await dask.create(DASK_CLUSTERS, "late", dask.cluster_spec(0))
+    await dask.wait_ready("late", 1)
+    owners = (await dask.get(DASK_WORKER_GROUPS, "late-extra"))["metadata"]["ownerReferences"]
+    assert [owner["name"] for owner in owners] == ["late"]

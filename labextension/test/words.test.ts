@@ -110,7 +110,7 @@ describe('what is said', () => {
   it.each([
     [1, '1 core'],
     [12, '12 cores'],
-    [0.5, '0.5 cores'],
+    [0.25, '0.25 cores'],
     [0, '']
   ])('of %d cores', (cores, words) => {
     expect(sayCores(cores)).toBe(words);
@@ -118,7 +118,7 @@ describe('what is said', () => {
 
   it('of a cluster, with unknown amounts left out', () => {
     const view = cluster({ created: ago(840), adaptive: { minimum: 1, maximum: 4 } });
-    expect(sayFacts(view, NOW)).toBe('2 cores · 4 GiB · 14 min · adaptive 1–4');
+    expect(sayFacts(view, NOW)).toBe('2 cores · 4 GiB · adaptive 1–4 · 14 min');
     expect(sayFacts({ ...view, cores: 0, memory_bytes: 0, adaptive: null }, NOW)).toBe('14 min');
   });
 

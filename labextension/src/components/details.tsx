@@ -43,7 +43,7 @@ function stateOf(group: GroupView): 'running' | 'waiting' | 'failing' {
 
 function Group({ group }: { readonly group: GroupView }): React.JSX.Element {
   return (
-    <div className="dk-Group" title={group.reason ?? undefined}>
+    <div className="dk-Group" title={group.reason ?? sayGroup(group)}>
       <Dot state={stateOf(group)} />
       <span className="dk-GroupName">{group.short_name}</span>
       <span className="dk-GroupCount">{sayGroup(group)}</span>
@@ -121,9 +121,9 @@ interface EventsProps {
   readonly name: string;
 }
 
-/** Newest first, in a room of a fixed height. */
+/** Newest first, as the server sends them, in a room of a fixed height. */
 function Events({ events, name }: EventsProps): React.JSX.Element {
-  const newest = [...(events ?? [])].sort((a, b) => ((a.time ?? '') < (b.time ?? '') ? 1 : -1));
+  const newest = events ?? [];
   return (
     <ol className="dk-Events" aria-label={`Events of ${name}`} tabIndex={0}>
       {newest.map((event, index) => (

@@ -3,7 +3,15 @@
  */
 import * as React from 'react';
 
-import { sayFacts, sayRow, saySentences, sayTakeBack, sayWish, sayWishedCount } from '../model';
+import {
+  sayCapitalized,
+  sayFacts,
+  sayRow,
+  saySentences,
+  sayTakeBack,
+  sayWish,
+  sayWishedCount
+} from '../model';
 import type { ClusterState, IClusters, Row, WorkerCounts } from '../tokens';
 import type { Actions } from './actions';
 import { Details } from './details';
@@ -60,7 +68,11 @@ export function ClusterRow(props: ClusterRowProps): React.JSX.Element {
           counts={view.workers}
           isShown={state !== 'running' || wish !== null || view.workers.retiring > 0}
         />
-        {(isOpen || !why) && <span className="dk-Facts">{sayFacts(view, nowMs)}</span>}
+        {(isOpen || !why) && (
+          <span className="dk-Facts" title={sayFacts(view, nowMs)}>
+            {sayFacts(view, nowMs)}
+          </span>
+        )}
       </div>
       {why && <Why row={row} text={why} state={state} model={model} />}
       {isOpen && <Details id={id} model={model} row={row} actions={actions} isStale={isStale} />}
@@ -88,7 +100,9 @@ function reasonOf({ view, wish, complaint }: Row): string | null {
   if (complaint) {
     return saySentences(complaint.message, complaint.fix);
   }
-  return view.reason === null ? wish && sayWish(view, wish) : saySentences(view.reason);
+  return view.reason === null
+    ? wish && sayWish(view, wish)
+    : sayCapitalized(saySentences(view.reason));
 }
 
 interface WhyProps {

@@ -16,7 +16,9 @@ function short(number: number): string {
 
 /** "12 cores", "0.5 cores"; empty when unknown. */
 export function sayCores(cores: number): string {
-  return cores > 0 ? `${short(cores)} ${cores === 1 ? 'core' : 'cores'}` : '';
+  // Quarters of a core are common, and a rounded one would be another amount.
+  const number = cores < 1 ? Number(cores.toFixed(2)) : short(cores);
+  return cores > 0 ? `${number} ${cores === 1 ? 'core' : 'cores'}` : '';
 }
 
 /** "48 GiB", "512 MiB"; empty when unknown. */
@@ -63,13 +65,13 @@ export function sayRange(range: AdaptiveRange): string {
   return `adaptive ${range.minimum}–${range.maximum}`;
 }
 
-/** "12 cores · 48 GiB · 14 min · adaptive 1–4". */
+/** "12 cores · 48 GiB · adaptive 1–4 · 14 min"; what may be cut off where it is narrow comes last. */
 export function sayFacts(view: ClusterView, nowMs: number): string {
   return [
     sayCores(view.cores),
     sayMemory(view.memory_bytes),
-    sayAge(view.created, nowMs),
-    view.adaptive ? sayRange(view.adaptive) : ''
+    view.adaptive ? sayRange(view.adaptive) : '',
+    sayAge(view.created, nowMs)
   ]
     .filter(Boolean)
     .join(' · ');
@@ -85,8 +87,9 @@ export function sayCount(view: ClusterView): string {
 
 /** "2 of 3"; "4 → 2" while some of them are leaving. */
 export function sayReady(counts: WorkerCounts): string {
-  if (counts.retiring > 0) {
-    return `${counts.ready + counts.retiring} → ${counts.desired}`;
+  const present = counts.ready + counts.retiring;
+  if (present > counts.desired) {
+    return `${present} → ${counts.desired}`;
   }
   return `${counts.ready} of ${counts.desired}`;
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from . import names, patches, scale, schemas, statuses
+from . import builtin, names, patches, scale, schemas, statuses
 from .apply import apply_configuration, track_update
 from .garbage import Collector
 from .kinds import Context, Strategies
@@ -97,9 +97,9 @@ class Backend:
     ) -> Record:
         """Create an object; the backend owns ``value`` from here on."""
         self._check_envelope(resource, value)
+        self._decode(resource, value, options)
         metadata = self._prepare_metadata(resource, namespace, value)
         strategy = self.strategies.find(resource)
-        self._check_strict(resource, value, options)
         strategy.default(resource, value)
         name = metadata["name"]
         if self.store.get(resource.storage_key, namespace, name) is not None:
@@ -166,14 +166,19 @@ class Backend:
             why = f"unable to create new content in namespace {namespace} because it is being terminated"
             raise statuses.forbidden(resource.plural, resource.group, metadata["name"], why)
 
-    def _check_strict(self, resource: Resource, value: Object, options: WriteOptions) -> None:
-        if not options.is_strict or resource.schema is None:
-            return
-        unknown = schemas.find_unknown(value, resource.schema)
-        if unknown:
+    def _decode(self, resource: Resource, value: Object, options: WriteOptions) -> None:
+        """Read the fields as their types say; refuse unknown ones when asked to."""
+        if resource.schema is None:
+            unknown = builtin.decode(resource.group, resource.kind, value)
+        else:
+            metadata = value["metadata"]
+            unknown = builtin.decode_metadata(resource.kind, metadata)
+            if options.is_strict:
+                unknown += schemas.find_unknown(value, resource.schema)
+        if options.is_strict and unknown:
             listed = ", ".join(f'unknown field "{path}"' for path in unknown)
             raise statuses.bad_request(
-                f"{resource.kind} in version {resource.version!r} cannot be handled as a "
+                f"{resource.kind} in version {statuses.show(resource.version)} cannot be handled as a "
                 f"{resource.kind}: strict decoding error: {listed}"
             )
 
@@ -199,7 +204,7 @@ class Backend:
                 f"the name of the object ({value['metadata'].get('name')}) does not match the name on "
                 f"the URL ({name})"
             )
-        self._check_strict(resource, value, options)
+        self._decode(resource, value, options)
         if resource.is_custom and not value["metadata"].get("resourceVersion"):
             cause = statuses.invalid_value(
                 "metadata.resourceVersion", 0, "must be specified for an update"
@@ -230,7 +235,7 @@ class Backend:
         def change(old: Object) -> Object:
             new: Object = patch(old, body)
             self._check_envelope(resource, new)
-            self._check_strict(resource, new, options)
+            self._decode(resource, new, options)
             return new
 
         return self._change(resource, namespace, name, change, options, subresource)
@@ -266,7 +271,7 @@ class Backend:
         given = body["metadata"].setdefault("name", name)
         if given != name:
             raise statuses.bad_request(f"the name of the object ({given}) does not match {name}")
-        self._check_strict(resource, body, options)
+        self._decode(resource, body, options)
         if self.store.get(resource.storage_key, namespace, name) is None:
             if subresource:
                 raise statuses.not_found(resource.plural, resource.group, name)

@@ -76,6 +76,12 @@ def _core(plural: str, kind: str, *short: str, **more: Any) -> Resource:
 
 _RBAC = "rbac.authorization.k8s.io"
 _CREATE = ("create",)
+_WORKLOAD_SCALE = {
+    "specReplicasPath": ".spec.replicas",
+    "statusReplicasPath": ".status.replicas",
+    # A map of labels here, which scale writes as the text of a selector.
+    "labelSelectorPath": ".spec.selector",
+}
 
 BUILT_IN = (
     _core("namespaces", "Namespace", "ns", namespaced=False, subresources=("status",)),
@@ -85,7 +91,7 @@ BUILT_IN = (
         "Pod",
         "po",
         categories=("all",),
-        subresources=("status", "binding", "log", "portforward"),
+        subresources=("status", "binding", "eviction", "log", "portforward"),
     ),
     _core("services", "Service", "svc", categories=("all",), subresources=("status",)),
     _core("endpoints", "Endpoints", "ep"),
@@ -93,6 +99,31 @@ BUILT_IN = (
     _core("configmaps", "ConfigMap", "cm"),
     _core("secrets", "Secret"),
     _core("serviceaccounts", "ServiceAccount", "sa", subresources=("token",)),
+    _core("persistentvolumeclaims", "PersistentVolumeClaim", "pvc", subresources=("status",)),
+    _core("resourcequotas", "ResourceQuota", "quota", subresources=("status",)),
+    Resource(
+        "apps",
+        "v1",
+        "deployments",
+        "Deployment",
+        "deployment",
+        short_names=("deploy",),
+        categories=("all",),
+        subresources=("scale", "status"),
+        scale_paths=_WORKLOAD_SCALE,
+    ),
+    Resource(
+        "apps",
+        "v1",
+        "replicasets",
+        "ReplicaSet",
+        "replicaset",
+        short_names=("rs",),
+        categories=("all",),
+        subresources=("scale", "status"),
+        scale_paths=_WORKLOAD_SCALE,
+    ),
+    Resource("batch", "v1", "jobs", "Job", "job", categories=("all",), subresources=("status",)),
     Resource("coordination.k8s.io", "v1", "leases", "Lease", "lease"),
     Resource(_RBAC, "v1", "roles", "Role", "role"),
     Resource(_RBAC, "v1", "rolebindings", "RoleBinding", "rolebinding"),
@@ -135,6 +166,23 @@ BUILT_IN = (
         verbs=_CREATE,
     ),
     Resource(
+        "authorization.k8s.io",
+        "v1",
+        "selfsubjectrulesreviews",
+        "SelfSubjectRulesReview",
+        "selfsubjectrulesreview",
+        namespaced=False,
+        verbs=_CREATE,
+    ),
+    Resource(
+        "authorization.k8s.io",
+        "v1",
+        "localsubjectaccessreviews",
+        "LocalSubjectAccessReview",
+        "localsubjectaccessreview",
+        verbs=_CREATE,
+    ),
+    Resource(
         "authentication.k8s.io",
         "v1",
         "selfsubjectreviews",
@@ -150,6 +198,7 @@ SUBRESOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "status": ("", "", "", STATUS_VERBS),
     "scale": ("autoscaling", "v1", "Scale", STATUS_VERBS),
     "binding": ("", "v1", "Binding", _CREATE),
+    "eviction": ("policy", "v1", "Eviction", _CREATE),
     "log": ("", "", "", ("get",)),
     "portforward": ("", "v1", "PodPortForwardOptions", ("create", "get")),
     "token": ("authentication.k8s.io", "v1", "TokenRequest", _CREATE),

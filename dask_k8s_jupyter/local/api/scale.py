@@ -28,6 +28,9 @@ def build_scale(resource: Resource, value: Object) -> Object:
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     status: Object = {"replicas": _read(value, paths.get("statusReplicasPath")) or 0}
     selector = _read(value, paths.get("labelSelectorPath"))
+    if isinstance(selector, dict):
+        labels = sorted((selector.get("matchLabels") or {}).items())
+        selector = ",".join(f"{key}={value}" for key, value in labels)
     if selector:
         status["selector"] = selector
     return {

@@ -29,7 +29,7 @@ def has_ready(count: int) -> Callable[[dict[str, Any]], bool]:
 
 
 async def test_a_cluster_from_the_first_click_to_the_last(
-    browser: Any, namespace: str, dask_image: str, kubectl: Callable[..., str],
+    browser: Any, namespace: str, dask_image: str, kubectl_json: Callable[..., Any],
     wait_until: Callable[..., Awaitable[Any]], read_bokeh_token: Callable[[str], str],
 ) -> None:  # fmt: skip
     async with browser.stream(namespace) as stream:
@@ -64,7 +64,12 @@ async def test_a_cluster_from_the_first_click_to_the_last(
         assert (await browser.call("DELETE", f"api/clusters/{namespace}/demo"))[0] == 202
         gone = await stream.wait(lambda told: told["type"] == "remove", WAIT_S)
         assert gone["uid"] == made["uid"]
-    await wait_until(lambda: not kubectl("get", "pods"), WAIT_S)
+    # That their processes end is up to Dask's own shutdown, which may take its whole grace period.
+    await wait_until(
+        lambda: all(
+            "deletionTimestamp" in pod["metadata"] for pod in kubectl_json("get", "pods")["items"]
+        )
+    )
 
 
 async def look_at_dashboard(
@@ -124,3 +129,30 @@ async def test_a_page_of_a_cluster_that_is_not_there_says_so(browser: Any, names
         status, page = await browser.call("GET", path)
         assert status == 404
         assert "gone" in page or "Not_A_Name" in page
+
+
+async def test_a_dashboard_that_cannot_answer_says_what_its_cluster_fails_on(
+    browser: Any, namespace: str, missing_image: str
+) -> None:
+    await make_cluster(browser, namespace, missing_image, n_workers=0)
+    async with browser.stream(namespace) as stream:
+        failing = await stream.wait(
+            lambda told: any(
+                cluster["state"] == "failing"
+                for cluster in told.get("clusters", [told.get("cluster")])
+                if cluster
+            ),
+            WAIT_S,
+        )
+    cluster = failing.get("cluster") or failing["clusters"][0]
+    assert missing_image in cluster["reason"]
+    assert cluster["dashboard_path"] is None
+    path = f"dashboard/{namespace}/demo/status"
+    status, page = await browser.call("GET", path)
+    assert status == 503
+    assert missing_image in page
+    assert 'http-equiv="refresh"' in page
+    headers = {"Origin": f"http://{browser.server.host}"}
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await browser.session.ws_connect(f"{browser.server.url}dask-k8s/{path}/ws", headers=headers)
+    assert caught.value.status == 503

@@ -36,6 +36,13 @@ class Kernel:
         """Run a cell, without waiting for its end."""
         return await self.send("execute_request", {"code": code, "silent": False})
 
+    async def interrupt(self) -> None:
+        """Stop the cell that runs."""
+        url = f"{self._browser.server.url}api/kernels/{self.kernel_id}/interrupt"
+        headers = {"X-XSRFToken": self._browser.xsrf}
+        async with self._browser.session.post(url, headers=headers) as response:
+            assert response.status == 204
+
     async def wait(self, predicate: Callable[[], Any], timeout_s: float = WAIT_S) -> Any:
         """Read messages until something is true."""
 
@@ -133,9 +140,11 @@ async def test_the_panel_lives_from_the_first_worker_to_the_end(
     await kernel.wait(lambda: kernel.shows("3 of 3 workers"))
 
     # The panel lives while a cell runs.
-    cell = await kernel.run("cluster.scale(1)\nimport time\ntime.sleep(20)")
+    cell = await kernel.run("cluster.scale(1)\nimport time\ntime.sleep(120)")
     await kernel.wait(lambda: kernel.shows("1 of 1 worker"))
     assert cell not in kernel.idle
+    await kernel.interrupt()
+    await kernel.wait(lambda: cell in kernel.idle)
 
     await kernel.run("cluster.close()")
     await kernel.wait(lambda: kernel.shows(">deleted<"))

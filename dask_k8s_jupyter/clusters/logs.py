@@ -48,7 +48,7 @@ async def read_failing_log(client: KubeClient, namespace: str, name: str) -> str
         statuses = (pod.get("status") or {}).get("containerStatuses") or []
         for status in statuses:
             if is_failing(status):
-                text = await _read_crash(client, namespace, pod["metadata"]["name"], status)
+                text = await read_crash(client, namespace, pod["metadata"]["name"], status)
                 return "\n".join(text.splitlines()[-FAILING_LOG_LINES:])
     return ""
 
@@ -71,7 +71,7 @@ async def _read(client: KubeClient, namespace: str, pod: str, tail_lines: int | 
         return error.message
 
 
-async def _read_crash(
+async def read_crash(
     client: KubeClient, namespace: str, pod: str, status: Mapping[str, Any]
 ) -> str:
     """The log of the container that ended; once it runs again, that is the previous one."""

@@ -21,7 +21,6 @@ from distributed.core import Status, rpc
 from distributed.deploy.cluster import Cluster
 from distributed.utils import Log, Logs
 
-from dask_k8s_jupyter import config
 from dask_k8s_jupyter.errors import DaskKubernetesError, explain
 from dask_k8s_operator.kube.errors import KubeError
 
@@ -31,16 +30,12 @@ from .exits import close_at_exit, forget
 from .logs import read_cluster_logs
 from .panel import Panel
 from .session import Session
-from .settings import CreateMode, resolve_settings
+from .settings import CreateMode, resolve_bounds, resolve_settings
 from .signal import Signal
 from .spec import Command, Env, Resources, vary_worker_spec
 from .workers import subscribe_again, wait_for_workers
 
 logger = logging.getLogger(__name__)
-
-# adapt() without a maximum: what the scheduler's load asks for, bounded against a slip.
-UNBOUNDED_WORKERS = 1000
-CLOSE_TIMEOUT_S = 3600.0
 
 
 class KubeCluster(Cluster):  # type: ignore[misc]
@@ -239,7 +234,7 @@ class KubeCluster(Cluster):  # type: ignore[misc]
         return self.sync(self._delete_worker_group, name)
 
     def get_logs(self) -> Any:
-        """Get the logs of the scheduler and of all workers, by the name of the Pod.
+        """Get the logs of the scheduler and of all workers by Pod.
 
         Examples
         --------
@@ -247,7 +242,7 @@ class KubeCluster(Cluster):  # type: ignore[misc]
         """
         return self.sync(self._get_logs)
 
-    def close(self, timeout: float | None = CLOSE_TIMEOUT_S) -> Any:
+    def close(self, timeout: float | None = 3600) -> Any:
         """Close the connection, and delete the cluster if we created it (``shutdown_on_close``).
 
         Parameters
@@ -346,14 +341,12 @@ class KubeCluster(Cluster):  # type: ignore[misc]
             self.status = Status.closed
 
     async def _scale(self, n: int, worker_group: str = actions.DEFAULT_GROUP) -> None:
-        session = self.session
-        await actions.scale_cluster(session.client, self.namespace, self.name, n, worker_group)
+        client = self.session.client
+        await actions.scale_cluster(client, self.namespace, self.name, n, worker_group)
 
     async def _adapt(self, minimum: int | None, maximum: int | None) -> None:
-        low = 0 if minimum is None else minimum
-        high = config.get("count.max", maximum)
-        high = max(low, UNBOUNDED_WORKERS) if high is None else high
-        await actions.adapt_cluster(self.session.client, self.namespace, self.name, low, high)
+        bounds = resolve_bounds(minimum, maximum)
+        await actions.adapt_cluster(self.session.client, self.namespace, self.name, *bounds)
 
     async def _add_worker_group(
         self, name: str, varied: tuple[Any, ...], custom_spec: Mapping[str, Any] | None

@@ -27,6 +27,9 @@ from .spec import check_name, make_cluster_spec
 
 Manifest = dict[str, Any]
 
+# No maximum means what the scheduler's load asks for, bounded against a slip.
+UNBOUNDED_WORKERS = 1000
+
 
 class CreateMode(enum.Enum):
     """What to do when a cluster of that name exists already, or does not."""
@@ -124,6 +127,19 @@ def parse_create_mode(mode: CreateMode | str) -> CreateMode:
     except ValueError:
         known = ", ".join(each.value for each in CreateMode)
         raise InvalidSpecError(f"create_mode: {mode!r} is none of {known}") from None
+
+
+def resolve_bounds(minimum: int | None, maximum: int | None) -> tuple[int, int]:
+    """Resolve the bounds of adaptive scaling; None means 0, and what the configuration says.
+
+    Examples
+    --------
+    >>> resolve_bounds(None, 4)
+    (0, 4)
+    """
+    low = 0 if minimum is None else minimum
+    most = config.get("count.max", maximum)
+    return low, max(low, UNBOUNDED_WORKERS) if most is None else most
 
 
 def read_cluster_spec(spec: str | os.PathLike[str] | Mapping[str, Any]) -> Manifest:

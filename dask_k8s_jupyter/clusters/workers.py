@@ -9,8 +9,9 @@ import asyncio
 import time
 from typing import Any
 
-from distributed.exceptions import WorkerStartTimeoutError
 from distributed.objects import SchedulerInfo
+
+from dask_k8s_jupyter.errors import StartTimeoutError
 
 from .session import Session
 from .signal import Signal, wait_any
@@ -43,7 +44,7 @@ async def wait_for_workers(
     ------
     ClusterStartError
         When workers cannot start.
-    WorkerStartTimeoutError
+    StartTimeoutError
         When time is up.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
@@ -57,10 +58,21 @@ async def wait_for_workers(
         await _raise_if_degraded(session)
         left_s = None if deadline is None else deadline - time.monotonic()
         if left_s is not None and left_s <= 0:
-            raise WorkerStartTimeoutError(running, n_workers, timeout_s)
+            raise _build_timeout(session, running, n_workers, timeout_s)
         if running < len(workers):
             left_s = SETTLE_S
         await wait_any(*changes, timeout_s=left_s)
+
+
+def _build_timeout(
+    session: Session, running: int, n_workers: int, timeout_s: float | None
+) -> StartTimeoutError:
+    cluster = session.watched.resource
+    reason = said(cluster) if cluster else ""
+    where = f"DaskCluster {session.namespace}/{session.name}"
+    message = f"{where}: {running} of {n_workers} workers have joined within {timeout_s:g} s"
+    fix = "Wait longer with `timeout=`, or ask for fewer workers"
+    return StartTimeoutError(f"{message}; {reason}" if reason else message, fix=fix)
 
 
 async def _raise_if_degraded(session: Session) -> None:

@@ -55,6 +55,7 @@ def build_group_status(
         "workers": counts,
         "conditions": build_conditions(before, statements, metadata.get("generation", 0), now),
         **_replacements(before, replaced, now),
+        **_silence(before, report, now),
     }
     return {**status, "message": message} if message else status
 
@@ -160,6 +161,13 @@ def _first_message(trouble: Trouble | None, ready: Condition, retiring: Conditio
     if not ready.holds:
         return ready.message
     return retiring.message or None
+
+
+def _silence(before: Manifest, report: SchedulerReport | None, now: float) -> Manifest:
+    # Gone as soon as the scheduler answers or need not be asked: the next wait begins anew.
+    if report is None or report.problem is None or report.is_absent:
+        return {}
+    return {"unreachableSince": before.get("unreachableSince") or format_time(now)}
 
 
 def _replacements(before: Manifest, replaced: int, now: float) -> Manifest:

@@ -17,7 +17,6 @@ from ..resources.builders import adopting_references, build_worker_pod, is_of_na
 from ..resources.kinds import DASK_CLUSTERS, DASK_WORKER_GROUPS, PODS
 from ..resources.names import RETIRING_ANNOTATION
 from ..resources.times import format_time, parse_time
-from .conditions import find_condition
 from .groupstatus import build_group_status
 from .plan import NOTHING, Create, Delete, Manifest, Notice, Patch, Plan, Refusal, Write, earliest
 from .pods import created_s, ended_s, is_retiring, standing
@@ -269,7 +268,7 @@ def _retire(pods: list[Manifest], draft: _Draft, now: float) -> None:
     ]
     # The mark comes back by the watch and is acted upon then.
     draft.look_again(DRAIN_POLL_S)
-    message = f"{_count(len(pods), 'worker')} finish what they run and hand over, then go"
+    message = f"{_count(len(pods), 'worker')} to finish what is running, hand over and go"
     draft.notices.append(Notice("Retiring", message))
 
 
@@ -297,10 +296,8 @@ def _may_go_unasked(observed: ObservedGroup, now: float) -> bool:
     report = observed.report
     if report is None or report.is_absent or not report.may_recover:
         return True
-    condition = find_condition(observed.group.get("status"), "AgentReady") or {}
-    since = parse_time(condition.get("lastTransitionTime"))
-    is_silent = condition.get("reason") == "SchedulerUnreachable"
-    return is_silent and since is not None and now - since >= UNREACHABLE_TIMEOUT_S
+    since = parse_time((observed.group.get("status") or {}).get("unreachableSince"))
+    return since is not None and now - since >= UNREACHABLE_TIMEOUT_S
 
 
 def _go_unasked(observed: ObservedGroup, pods: list[Manifest], draft: _Draft) -> None:

@@ -86,7 +86,12 @@ def _build_worker_group() -> dict[str, Any]:
         DASK_WORKER_GROUPS,
         short_names=["daskworkers", "dwg"],
         spec=spec,
-        status={"replacements": _count(), "lastReplacementTime": _time(), **_worker_status()},
+        status={
+            "replacements": _count(),
+            "lastReplacementTime": _time(),
+            "unreachableSince": _time(),
+            **_worker_status(),
+        },
         columns=columns,
         name_length=MAX_GROUP_NAME_LENGTH,
         scale=True,

@@ -174,9 +174,7 @@ def test_a_marked_pod_that_ended_goes_and_is_not_replaced(make, decide):
 
 
 def unreachable_since(make, seconds):
-    transition = {"lastTransitionTime": format_time(make.now - seconds)}
-    silent = {"type": "AgentReady", "status": "False", "reason": "SchedulerUnreachable"}
-    return {"conditions": [{**silent, **transition}]}
+    return {"unreachableSince": format_time(make.now - seconds)}
 
 
 @pytest.mark.parametrize(
@@ -203,20 +201,16 @@ def test_the_wait_for_a_silent_scheduler_begins_when_it_is_first_asked(make, dec
     plan = decide(pods, 1, report=SchedulerReport(problem="no answer"))
     agent = condition(plan, "AgentReady")
     assert (agent["status"], agent["reason"]) == ("False", "SchedulerUnreachable")
-    assert agent["lastTransitionTime"] == format_time(make.now)
+    assert plan.status["unreachableSince"] == format_time(make.now)
     assert not deleted(plan)
     assert plan.look_again_s == 5.0
 
 
-def test_a_scheduler_that_answered_before_is_given_its_time_again(make, decide):
-    status = {"conditions": [{"type": "AgentReady", "status": "True", "reason": "AgentAnswers"}]}
-    plan = decide(
-        [make.pod("a"), make.pod("b")],
-        1,
-        report=SchedulerReport(problem="no answer"),
-        status=status,
-    )
-    assert not deleted(plan)
+@pytest.mark.parametrize("report", [None, SchedulerReport()])
+def test_the_next_wait_for_a_silent_scheduler_begins_anew(make, decide, report):
+    before = unreachable_since(make, 3600)
+    plan = decide([make.pod("a")], 1, report=report, status=before)
+    assert "unreachableSince" not in plan.status
 
 
 def test_without_the_agent_a_condition_says_what_is_lost(make, decide):

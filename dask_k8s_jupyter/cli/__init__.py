@@ -11,6 +11,14 @@ import click
 
 # Subcommand -> module and name of the click command, and its line in the help.
 COMMANDS = {
+    "doctor": (
+        "dask_k8s_jupyter.cli.doctor:doctor",
+        "Check the way from here to a running Dask cluster.",
+    ),
+    "list": (
+        "dask_k8s_jupyter.cli.listing:list_clusters",
+        "List Dask clusters, with what they wait for.",
+    ),
     "up": (
         "dask_k8s_jupyter.cli.up:up",
         "Kubernetes, the operator and JupyterLab on this machine.",

@@ -121,7 +121,7 @@ async def test_workers_that_are_too_many_for_the_time(namespace: str, dask_image
         quiet=True,
         asynchronous=True,
     ) as cluster:
-        with pytest.raises(TimeoutError, match="0/1"):
+        with pytest.raises(errors.StartTimeoutError, match="0 of 1 workers have joined"):
             await cluster.wait_for_workers(1, timeout=0.5)
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..resources.agent_protocol import Answer
-from ..resources.builders import is_owned_by, worker_selector
+from ..resources.builders import is_of_namesake, is_owned_by, worker_selector
 from ..resources.crds import WORKER_COUNTS
+from ..resources.kinds import DASK_CLUSTERS
 from ..resources.names import (
     DASHBOARD_PORT,
     default_group_name,
@@ -100,6 +101,9 @@ def _describe_scheduler(cluster: Manifest, pod: Manifest | None) -> Condition:
     if pod is None:
         return _scheduler_waits("SchedulerMissing", f"scheduler Pod {name} is being made")
     if not is_owned_by(pod, cluster):
+        if standing(pod) == "leaving" or is_of_namesake(pod, DASK_CLUSTERS, cluster):
+            message = f"scheduler Pod {name} of an earlier cluster of this name has yet to end"
+            return _scheduler_waits("SchedulerMissing", message)
         message = f"a Pod {name} of something else is in the way; it has to go first"
         return _scheduler_waits("NameTaken", message)
     if standing(pod) == "leaving":
@@ -166,7 +170,9 @@ def _describe_degraded(
 ) -> Condition:
     if refusals:
         return Condition("Degraded", True, "CreateRefused", str(refusals[0]))
-    trouble = explain_pod(pod) if pod is not None and not scheduler.holds else None
+    # A Pod on its way out may look broken; what matters is the one that comes.
+    is_here = pod is not None and not scheduler.holds and scheduler.reason != "SchedulerMissing"
+    trouble = explain_pod(pod) if pod is not None and is_here else None
     if (trouble and trouble.is_lasting) or scheduler.reason == "NameTaken":
         return Condition("Degraded", True, scheduler.reason, scheduler.message)
     for group in groups:

@@ -161,6 +161,17 @@ def test_a_namesakes_scheduler_is_waited_for(make, decide, settled):
     assert condition(plan, "SchedulerReady")["reason"] == "NameTaken"
 
 
+def test_a_scheduler_of_an_earlier_cluster_is_no_failure(make, decide, settled):
+    earlier = {"apiVersion": "kubernetes.dask.org/v1", "kind": "DaskCluster", "uid": "earlier"}
+    broken = {"waiting": {"reason": "CrashLoopBackOff"}}
+    status = {"containerStatuses": [{"state": broken}]}
+    settled["scheduler_pod"] = make.scheduler_pod(ownerReferences=[earlier], status=status)
+    plan = decide(**settled)
+    assert not plan.steps
+    assert "has yet to end" in plan.status["message"]
+    assert condition(plan, "Degraded")["status"] == "False"
+
+
 def test_an_earlier_clusters_group_is_waited_for(make, decide, settled):
     assert not decide(
         make.cluster(uid="another", replicas=9),

@@ -30,8 +30,8 @@ def _read_quantity(
 @click.option("--base-url", default=DEFAULT_BASE_URL, show_default=True, help="Its URL prefix.")
 @click.option(
     "--notebook-dir",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=Path(),
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    default=".",
     help="What JupyterLab shows; else the current folder.",
 )
 @click.option("--no-lab", is_flag=True, help="Kubernetes and the operator only.")

@@ -74,6 +74,7 @@ def claim_network() -> ClusterNetwork:
 def _explain(address: str, error: OSError) -> str:
     return (
         f"cannot listen on {address} ({error.strerror}). The embedded Kubernetes gives every Pod a "
-        "loopback address of its own, which Linux has and macOS has not. On macOS use a Linux machine, "
-        "a container (`docker run -it python:3.12 ...`) or any Kubernetes that KUBECONFIG points at."
+        "loopback address of its own, which Linux has and macOS has not. On macOS use a Linux "
+        "machine, a container (`docker run -it python:3.12 bash`) or any Kubernetes that "
+        "KUBECONFIG points at."
     )

@@ -1,7 +1,8 @@
-"""Certificates of one embedded cluster: an authority, the API server's, the node's, made at each start.
+"""Certificates of one embedded cluster: an authority, the API server's, the node's, made at each
+start.
 
-Guarantees authority and subject key identifiers (Python 3.13 insists on them) and names for loopback
-addresses only. The private keys live in memory and in files that the user alone reads.
+Guarantees authority and subject key identifiers (Python 3.13 insists on them) and names for
+loopback addresses only. The private keys live in memory and in files that the user alone reads.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Authority:
 def build_server_context(
     paths: tuple[Path, Path], client_authority: bytes | None
 ) -> ssl.SSLContext:
-    """TLS of a server; with ``client_authority`` it admits only clients with a certificate of it."""
+    """TLS of a server; with ``client_authority`` it admits only clients certified by that one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*paths)
     if client_authority is not None:

@@ -1,8 +1,8 @@
 """Cleans up behind an embedded cluster that was killed.
 
-Runs as a process of its own. It reads its standard input, which ends when the cluster's process ends,
-however that happens; then it ends every process with the cluster's mark and removes its folder. After
-a clean stop there is nothing left for it to do. Standard library only.
+Runs as a process of its own. It reads its standard input, which ends when the cluster's process
+ends, however that happens; then it ends every process with the cluster's mark and removes its
+folder. After a clean stop there is nothing left for it to do. Standard library only.
 
     python -I -S guard.py MARK FOLDER
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 
@@ -21,9 +22,9 @@ def main(mark: str, folder: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
+    # Started with -I, which leaves this folder off the path, as it is meant to.
     sys.path.insert(0, str(Path(__file__).parent))
-    import processes
-
+    processes = import_module("processes")
     processes.end_marked(processes.CLUSTER_MARK, mark, grace_s=1.0)
     shutil.rmtree(folder, ignore_errors=True)
 

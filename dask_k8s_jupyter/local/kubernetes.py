@@ -1,17 +1,18 @@
 """One embedded Kubernetes as a Python object: starts and stops API server, node and operator.
 
-Guarantees that after ``stop`` no process, no listening port and no temporary file of it is left, also
-when the process is killed, and that its files are readable by the user alone. Refuses machines
-without a loopback network.
+Guarantees that after ``stop`` no process, no listening port and no temporary file of it is left,
+also when the process is killed, and that its files are readable by the user alone. Refuses
+machines without a loopback network.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import subprocess
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ from .node.settings import NodeSettings, build_service_variables
 from .operatorpod import install_operator
 
 NODE_NAME = "local"
+# A part that does not stop within this is left to the sweep of processes that follows.
+_PART_STOP_S = 5.0
+
+_LOG = logging.getLogger(__name__)
 
 
 class LocalKubernetes:
@@ -171,10 +176,10 @@ class LocalKubernetes:
     async def stop(self) -> None:
         """End every process, close every port, remove every file."""
         if self._node is not None:
-            await self._node.stop()
+            await _finish("node", self._node.stop())
             self._node = None
         if self._api is not None:
-            await self._api.stop()
+            await _finish("API server", self._api.stop())
             self._api = None
         if self._network is not None:
             self._network.claim.close()
@@ -190,7 +195,11 @@ class LocalKubernetes:
         if self._guard is not None:
             if self._guard.stdin is not None:
                 self._guard.stdin.close()
-            self._guard.wait()
+            try:
+                self._guard.wait(_PART_STOP_S)
+            except subprocess.TimeoutExpired:
+                # What it would have cleaned up is gone already.
+                self._guard.kill()
             self._guard = None
 
     async def __aenter__(self) -> LocalKubernetes:
@@ -217,3 +226,12 @@ class LocalKubernetes:
             thread.join()
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
+
+
+async def _finish(part: str, stopping: Coroutine[Any, Any, None]) -> None:
+    try:
+        await asyncio.wait_for(stopping, _PART_STOP_S)
+    except asyncio.TimeoutError:
+        _LOG.warning("the %s did not stop within %g s and is left behind", part, _PART_STOP_S)
+    except Exception:  # noqa: BLE001  the rest has to be stopped all the same
+        _LOG.exception("stopping the %s failed", part)

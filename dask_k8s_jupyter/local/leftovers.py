@@ -1,7 +1,7 @@
 """The folders of embedded clusters: who owns one, and cleaning up what a crash left behind.
 
-Guarantees to touch only folders of this user whose owner is no longer alive, and only processes that
-carry the mark of such a folder.
+Guarantees to touch only folders of this user whose owner is no longer alive, and only processes
+that carry the mark of such a folder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OWNER_FILE = "owner"
 
 
 def create_folder() -> Path:
-    """Create the folder of a cluster, readable by the user alone; its name is the cluster's mark."""
+    """Create the folder of a cluster, the user's alone; its name is the cluster's mark."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     pid = os.getpid()
     (folder / _OWNER_FILE).write_text(f"{pid} {processes.read_start_time(pid)}")

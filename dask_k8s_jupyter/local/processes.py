@@ -1,7 +1,7 @@
 """Finds and ends processes by a mark in their environment.
 
-Every process that an embedded cluster starts, and all that those start, carry the cluster's mark, so
-that they are found whatever sessions and groups they made. Standard library only: the guard, a
+Every process that an embedded cluster starts, and all that those start, carry the cluster's mark,
+so that they are found whatever sessions and groups they made. Standard library only: the guard, a
 process of its own, runs this file. Linux only; elsewhere nothing is found.
 
 Guarantees to touch only processes of this user with exactly the mark.

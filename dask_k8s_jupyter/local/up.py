@@ -94,9 +94,7 @@ def normalize_base_url(base_url: str) -> str:
 async def run_up(options: UpOptions, say: Say) -> int:
     """Bring everything up, wait for a signal or the command's end, take it down; the exit code."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
+    _listen_for_signals(stop)
     began = time.monotonic()
 
     def tell(message: str) -> None:
@@ -118,6 +116,19 @@ async def run_up(options: UpOptions, say: Say) -> int:
     finally:
         say("stopping everything")
         await kube.stop()
+
+
+def _listen_for_signals(stop: asyncio.Event) -> None:
+    """The first signal stops in order; the second leaves at once, and the guard cleans up."""
+
+    def note() -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, note)
 
 
 def build_environment(kube: LocalKubernetes) -> dict[str, str]:
@@ -205,7 +216,7 @@ async def _start_lab(
         f"--ServerApp.port={port}",
         "--ServerApp.port_retries=0",
         f"--ServerApp.base_url={base_url}",
-        f"--ServerApp.root_dir={options.notebook_folder.resolve()}",
+        f"--ServerApp.root_dir={options.notebook_folder}",
     ]
     if os.geteuid() == 0:
         command.append("--allow-root")

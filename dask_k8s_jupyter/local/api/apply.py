@@ -1,12 +1,12 @@
 """Server-side apply: merging by ownership of fields. Pure.
 
-An object that was ever applied carries ``managedFields`` entries, each with the set of fields that a
-manager owns, in the API's own ``fieldsV1`` form. Lists are merged by the keys that their schema (or,
-for built-in kinds, the strategic merge patch) names; other lists are one value.
+An object that was ever applied carries ``managedFields`` entries, each with the set of fields that
+a manager owns, in the API's own ``fieldsV1`` form. Lists are merged by the keys that their schema
+(or, for built-in kinds, the strategic merge patch) names; other lists are one value.
 
-Guarantees: what a manager applied before and leaves out now goes, unless another owns it; a value that
-another manager set is a conflict (409), or taken over when forced. Objects that were never applied
-have no entries: their fields belong to ``before-first-apply``.
+Guarantees: what a manager applied before and leaves out now goes, unless another owns it; a value
+that another manager set is a conflict (409), or taken over when forced. Objects that were never
+applied have no entries: their fields belong to ``before-first-apply``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The verbs of the API on stored objects, without HTTP.
 
 Guarantees: every method either does all of its work or raises ``StatusError`` and does nothing; an
-update that changes nothing keeps its resource version; metadata that belongs to the system cannot be
-written by a client. Refuses what the kinds' strategies refuse.
+update that changes nothing keeps its resource version; metadata that belongs to the system cannot
+be written by a client. Refuses what the kinds' strategies refuse.
 """
 
 from __future__ import annotations
@@ -157,13 +157,17 @@ class Backend:
         given = metadata.setdefault("namespace", namespace)
         if given != namespace:
             raise statuses.bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
+                "the namespace of the provided object does not match the namespace sent on the "
+                "request"
             )
         record = self.store.get(("", "namespaces"), "", namespace)
         if record is None:
             raise statuses.not_found("namespaces", "", namespace)
         if "deletionTimestamp" in record.object["metadata"]:
-            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            why = (
+                f"unable to create new content in namespace {namespace} because it is being "
+                "terminated"
+            )
             raise statuses.forbidden(resource.plural, resource.group, metadata["name"], why)
 
     def _decode(self, resource: Resource, value: Object, options: WriteOptions) -> None:
@@ -178,8 +182,8 @@ class Backend:
         if options.is_strict and unknown:
             listed = ", ".join(f'unknown field "{path}"' for path in unknown)
             raise statuses.bad_request(
-                f"{resource.kind} in version {statuses.show(resource.version)} cannot be handled as a "
-                f"{resource.kind}: strict decoding error: {listed}"
+                f"{resource.kind} in version {statuses.show(resource.version)} cannot be handled "
+                f"as a {resource.kind}: strict decoding error: {listed}"
             )
 
     # -- changing --------------------------------------------------------------------------------
@@ -201,8 +205,8 @@ class Backend:
         self._check_envelope(resource, value)
         if value["metadata"].get("name") != name:
             raise statuses.bad_request(
-                f"the name of the object ({value['metadata'].get('name')}) does not match the name on "
-                f"the URL ({name})"
+                f"the name of the object ({value['metadata'].get('name')}) does not match the name "
+                f"on the URL ({name})"
             )
         self._decode(resource, value, options)
         if resource.is_custom and not value["metadata"].get("resourceVersion"):
@@ -229,8 +233,8 @@ class Backend:
         if subresource == "scale":
             record = self.get(resource, namespace, name)
             patched = patch(scale.build_scale(resource, record.object), body)
-            change = scale.build_change(resource, patched)
-            return self._change(resource, namespace, name, change, options)
+            rescale = scale.build_change(resource, patched)
+            return self._change(resource, namespace, name, rescale, options)
 
         def change(old: Object) -> Object:
             new: Object = patch(old, body)
@@ -351,7 +355,8 @@ class Backend:
             raise statuses.bad_request(f"the name of {resource.plural} {name!r} cannot be changed")
         if metadata.get("namespace", before.get("namespace")) != before.get("namespace"):
             raise statuses.bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
+                "the namespace of the provided object does not match the namespace sent on the "
+                "request"
             )
         if metadata.get("uid") not in (None, "", before["uid"]):
             why = (

@@ -1,4 +1,4 @@
-"""The objects that every cluster begins with: namespaces and the roles that Kubernetes itself grants."""
+"""The objects that every cluster begins with: namespaces, and the roles of Kubernetes itself."""
 
 from __future__ import annotations
 

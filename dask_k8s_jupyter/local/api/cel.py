@@ -1,11 +1,11 @@
 """A small part of CEL, the language of ``x-kubernetes-validations``. Pure.
 
-Knows literals, fields, indexes, ``! - * / % + < <= > >= == != in && || ?:``, ``has``, ``size``, the
-conversions ``int double string``, the string tests ``startsWith endsWith contains matches``, and the
-macros ``all exists exists_one filter map``.
+Knows literals, fields, indexes, ``! - * / % + < <= > >= == != in && || ?:``, ``has``, ``size``,
+the conversions ``int double string``, the string tests ``startsWith endsWith contains matches``,
+and the macros ``all exists exists_one filter map``.
 
-Refuses everything else when a rule is compiled, so that a definition is rejected at its installation
-rather than let objects through.
+Refuses everything else when a rule is compiled, so that a definition is rejected at its
+installation rather than let objects through.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What the server serves, told to clients: discovery, aggregated discovery, version, OpenAPI v3. Pure.
+"""What the server serves, told to clients: discovery, aggregated discovery, version, OpenAPI v3.
+Pure.
 
-The OpenAPI documents say which operations a kind has, and the schemas of custom resources. They carry
-no schemas of built-in kinds: ``kubectl explain pod`` finds none.
+The OpenAPI documents say which operations a kind has, and the schemas of custom resources. They
+carry no schemas of built-in kinds: ``kubectl explain pod`` finds none.
 """
 
 from __future__ import annotations
@@ -230,8 +231,8 @@ def _operation(resource: Resource, method: str) -> Object:
     if method == "patch":
         # Strategic merge patches of built-in kinds are taken, and not listed: kubectl would compute
         # them from the schemas here, which these kinds lack, in place of its own.
-        names = ("json-patch+json", "merge-patch+json", "apply-patch+yaml")
-        types = [f"application/{name}" for name in names]
+        suffixes = ("json-patch+json", "merge-patch+json", "apply-patch+yaml")
+        types = [f"application/{suffix}" for suffix in suffixes]
         operation["requestBody"] = {"content": {name: {"schema": reference} for name in types}}
     elif method in ("post", "put"):
         operation["requestBody"] = {"content": {"*/*": {"schema": reference}}}

@@ -1,8 +1,8 @@
 """Deletion: grace, finalizers, propagation to dependents, and the end of namespaces.
 
 Guarantees that an object with an owner goes when its last owner is gone, that one with finalizers
-waits for them, and that a Pod on a node waits for its node. Refuses deletions whose preconditions fail.
-Dependents are removed by ``drain``, which the server runs after each request.
+waits for them, and that a Pod on a node waits for its node. Refuses deletions whose preconditions
+fail. Dependents are removed by ``drain``, which the server runs after each request.
 """
 
 from __future__ import annotations
@@ -174,9 +174,9 @@ class Collector:
     def _find_finalizers(self, value: Object, options: DeleteOptions) -> list[str]:
         finalizers = list(value["metadata"].get("finalizers") or [])
         uid = value["metadata"]["uid"]
-        if options.propagation == "Foreground" and self._blockers(uid):
-            if _FOREGROUND not in finalizers:
-                finalizers.append(_FOREGROUND)
+        is_foreground = options.propagation == "Foreground" and self._blockers(uid)
+        if is_foreground and _FOREGROUND not in finalizers:
+            finalizers.append(_FOREGROUND)
         return finalizers
 
     def finish_deletion(self, resource: Resource, record: Record) -> Record:

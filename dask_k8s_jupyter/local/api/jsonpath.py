@@ -1,4 +1,5 @@
-"""The JSONPath of printer columns: ``.spec.x``, ``[0]``, ``['a.b']``, ``[*]``, ``[?(@.type=="Ready")]``.
+"""The JSONPath of printer columns: ``.spec.x``, ``[0]``, ``['a.b']``, ``[*]``,
+``[?(@.type=="Ready")]``.
 
 Pure. Guarantees a list of what was found, empty when nothing. Refuses other JSONPath at once.
 """
@@ -37,7 +38,8 @@ def find(path: str, value: Any) -> list[Any]:
 
     Examples
     --------
-    >>> find('.conditions[?(@.type=="Ready")].status', {"conditions": [{"type": "Ready", "status": "True"}]})
+    >>> status = {"conditions": [{"type": "Ready", "status": "True"}]}
+    >>> find('.conditions[?(@.type=="Ready")].status', status)
     ['True']
     """
     found = [value]

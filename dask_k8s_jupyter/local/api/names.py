@@ -1,4 +1,4 @@
-"""Rules for names, labels and annotations, and the sentences of the API when they are broken. Pure."""
+"""Rules for names, labels and annotations, and the API's sentences when they are broken. Pure."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def explain_subdomain(name: str) -> str | None:
         return None
     return (
         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
-        "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
-        r"for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+        "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex "
+        r"used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
     )
 
 
@@ -102,9 +102,9 @@ def explain_qualified(key: str) -> str | None:
     if _QUALIFIED.fullmatch(name):
         return None
     return (
-        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
-        "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used "
-        "for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and "
+        "end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex "
+        "used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
     )
 
 

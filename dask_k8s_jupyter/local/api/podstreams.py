@@ -87,7 +87,11 @@ class PodStreams:
             session = self._open_session()
             try:
                 socket = await session.ws_connect(
-                    f"{url}?port={port}", ssl=self._tls, max_msg_size=0, compress=0
+                    f"{url}?port={port}",
+                    ssl=self._tls,
+                    max_msg_size=0,
+                    compress=0,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=portforward.CLOSE_S),
                 )
             except aiohttp.WSServerHandshakeError as error:
                 why = f"error forwarding port {port} to pod {place}: connection refused"

@@ -1,8 +1,8 @@
 """Port-forward: the three ways in which clients carry connections, onto one way to the node.
 
-``v4.channel.k8s.io`` is a websocket with a channel byte before each message. kubectl carries SPDY/3.1
-inside a websocket (``SPDY/3.1+portforward.k8s.io``), and before 1.31 plain SPDY after an HTTP
-upgrade. To the node goes one websocket a connection.
+``v4.channel.k8s.io`` is a websocket with a channel byte before each message. kubectl carries
+SPDY/3.1 inside a websocket (``SPDY/3.1+portforward.k8s.io``), and before 1.31 plain SPDY after an
+HTTP upgrade. To the node goes one websocket a connection.
 
 Guarantees that a slow end slows the other, and that a connection that cannot be made is told on the
 error channel. Refuses other subprotocols.
@@ -26,6 +26,8 @@ TUNNEL = "SPDY/3.1+portforward.k8s.io"
 _SPDY = "SPDY/3.1"
 _STREAM_PROTOCOL = "portforward.k8s.io"
 _CHUNK = 64 * 1024
+# How long the other end of a websocket may take to say goodbye.
+CLOSE_S = 0.5
 # Blocks that wait for one connection of a SPDY client before all of them wait.
 _QUEUED_BLOCKS = 64
 
@@ -37,7 +39,7 @@ class StreamRefused(Exception):
 class NodeStream:
     """One connection into a Pod."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
         self._socket = socket
 
     async def send(self, block: bytes) -> None:
@@ -70,7 +72,8 @@ async def forward(
         if CHANNELS in offered:
             return await _forward_channels(request, open_stream, _read_ports(request))
         raise statuses.bad_request(
-            f"port-forward of {pod_name} wants the subprotocol {CHANNELS} or {TUNNEL}, not {offered}"
+            f"port-forward of {pod_name} wants the subprotocol {CHANNELS} or {TUNNEL}, "
+            f"not {offered}"
         )
     if request.headers.get("Upgrade", "").lower() == _SPDY.lower():
         return await _forward_upgrade(request, open_stream)
@@ -84,13 +87,19 @@ def _read_ports(request: web.BaseRequest) -> list[int]:
     return [int(text) for text in texts]
 
 
+def _build_socket(protocol: str) -> web.WebSocketResponse:
+    return web.WebSocketResponse(
+        protocols=(protocol,), max_msg_size=0, compress=False, timeout=CLOSE_S
+    )
+
+
 # -- channels ------------------------------------------------------------------------------------
 
 
 async def _forward_channels(
     request: web.BaseRequest, open_stream: OpenStream, ports: list[int]
 ) -> web.StreamResponse:
-    socket = web.WebSocketResponse(protocols=(CHANNELS,), max_msg_size=0, compress=False)
+    socket = _build_socket(CHANNELS)
     await socket.prepare(request)
     streams: dict[int, NodeStream] = {}
     for index, port in enumerate(ports):
@@ -183,7 +192,7 @@ class _PlainChannel:
 
 
 async def _forward_tunnel(request: web.BaseRequest, open_stream: OpenStream) -> web.StreamResponse:
-    socket = web.WebSocketResponse(protocols=(TUNNEL,), max_msg_size=0, compress=False)
+    socket = _build_socket(TUNNEL)
     await socket.prepare(request)
     try:
         await SpdySession(_WebSocketChannel(socket), open_stream).run()

@@ -1,8 +1,8 @@
 """Reads the Protocol Buffers that kubectl writes for a few kinds. Pure.
 
-kubectl 1.33 and later sends the objects of ``create namespace``, ``create token``, ``auth can-i`` and
-their like in this form, whatever a server says it speaks. Guarantees the same object as its JSON.
-Refuses (415) kinds whose messages are not described here, and every other use of the format.
+kubectl 1.33 and later sends the objects of ``create namespace``, ``create token``, ``auth can-i``
+and their like in this form, whatever a server says it speaks. Guarantees the same object as its
+JSON. Refuses (415) kinds whose messages are not described here, and every other use of the format.
 """
 
 from __future__ import annotations

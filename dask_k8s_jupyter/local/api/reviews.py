@@ -1,4 +1,4 @@
-"""Reviews: questions to the API about who one is and what one may do. They are answered, not kept."""
+"""Reviews: who one is and what one may do, asked of the API. They are answered, not kept."""
 
 from __future__ import annotations
 

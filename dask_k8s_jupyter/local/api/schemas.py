@@ -6,6 +6,7 @@ Guarantees the API's wording. Refuses schemas that are not structural when they 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 from collections.abc import Iterator
@@ -80,7 +81,7 @@ def default(value: Any, schema: Schema) -> None:
     Examples
     --------
     >>> worker = {}
-    >>> default(worker, {"type": "object", "properties": {"replicas": {"type": "integer", "default": 1}}})
+    >>> default(worker, {"properties": {"replicas": {"type": "integer", "default": 1}}})
     >>> worker
     {'replicas': 1}
     """
@@ -108,7 +109,8 @@ def validate(value: Any, schema: Schema, path: str = "") -> list[Cause]:
 
     Examples
     --------
-    >>> [str(c) for c in validate({"replicas": "two"}, {"properties": {"replicas": {"type": "integer"}}})]
+    >>> schema = {"properties": {"replicas": {"type": "integer"}}}
+    >>> [str(cause) for cause in validate({"replicas": "two"}, schema)]
     ['replicas: Invalid value: "string": replicas in body must be of type integer: "string"']
     """
     if value is None and schema.get("nullable"):
@@ -180,13 +182,13 @@ def _check_object(value: dict[str, Any], schema: Schema, path: str) -> list[Caus
         # metadata is checked by the rules of every object, not by the schema's word "object".
         if isinstance(part, dict) and not (path == "" and key == "metadata"):
             causes += validate(item, part, _join(path, key))
-    for limit, is_broken, word in (
-        ("minProperties", lambda n, m: n < m, "at least"),
-        ("maxProperties", lambda n, m: n > m, "at most"),
-    ):
-        if limit in schema and is_broken(len(value), schema[limit]):
-            why = f"{path} in body should have {word} {schema[limit]} properties"
-            causes.append(invalid_value(path, len(value), why))
+    count = len(value)
+    if count < schema.get("minProperties", 0):
+        why = f"{path} in body should have at least {schema['minProperties']} properties"
+        causes.append(invalid_value(path, count, why))
+    if count > schema.get("maxProperties", count):
+        why = f"{path} in body should have at most {schema['maxProperties']} properties"
+        causes.append(invalid_value(path, count, why))
     return causes
 
 
@@ -248,13 +250,14 @@ def _check_number(value: float, schema: Schema, path: str) -> list[Cause]:
 
 def _check_logical(value: Any, schema: Schema, path: str) -> list[Cause]:
     causes = [c for part in schema.get("allOf") or () for c in validate(value, part, path)]
-    for word, is_met in (("anyOf", lambda n: n >= 1), ("oneOf", lambda n: n == 1)):
+    for word, how_many in (("anyOf", "at least one"), ("oneOf", "one and only one")):
         parts = schema.get(word)
-        if parts:
-            fitting = sum(not validate(value, part, path) for part in parts)
-            if not is_met(fitting):
-                why = f"{path} in body must validate {'at least one' if word == 'anyOf' else 'one and only one'} schema ({word})"
-                causes.append(invalid_value(path, value, why))
+        if not parts:
+            continue
+        fitting = sum(not validate(value, part, path) for part in parts)
+        if fitting == 0 or (word == "oneOf" and fitting > 1):
+            why = f"{path} in body must validate {how_many} schema ({word})"
+            causes.append(invalid_value(path, value, why))
     if "not" in schema and not validate(value, schema["not"], path):
         why = f"{path} in body must not validate the schema (not)"
         causes.append(invalid_value(path, value, why))
@@ -314,10 +317,8 @@ def _check_rule(rule: Schema, value: Any, old: Any, path: str) -> Cause | None:
         return invalid_value(where, _type_name(value), f"rule evaluation error: {error}")
     message = rule.get("message") or f"failed rule: {rule['rule']}"
     if rule.get("messageExpression"):
-        try:
+        with contextlib.suppress(cel.CelError):
             message = str(cel.compile_rule(rule["messageExpression"])(value, old))
-        except cel.CelError:
-            pass
     reason = rule.get("reason", "FieldValueInvalid")
     shown = show(value if not isinstance(value, dict | list) else _type_name(value))
     text = (

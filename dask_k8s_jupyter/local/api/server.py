@@ -64,6 +64,7 @@ class ApiServer:
         self._server_tls = server_tls
         self._pod_streams = PodStreams(self.backend, node_tls)
         self._runner: web.ServerRunner | None = None
+        self._is_stopping = False
         create_first_objects(self.backend)
         self._verbs: dict[str, Handler] = {
             "get": self._get,
@@ -92,6 +93,8 @@ class ApiServer:
 
     async def stop(self) -> None:
         """End every watch, then stop listening."""
+        # Clients resume a watch as soon as it ends: from here on they are turned away.
+        self._is_stopping = True
         self.backend.store.close_watches()
         await self._pod_streams.close()
         if self._runner is not None:
@@ -102,6 +105,8 @@ class ApiServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
+            if self._is_stopping:
+                raise statuses.unavailable()
             user = self.tokens.authenticate(request.headers.get("Authorization"))
             user = self._impersonate(user, request)
             return await self._respond(request, user)
@@ -109,7 +114,7 @@ class ApiServer:
             return _answer(error.build_status(), error.code)
         except (asyncio.CancelledError, ConnectionError):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (the edge of the server)
             _LOG.exception("%s %s failed", request.method, request.path_qs)
             failure = statuses.internal_error(f"{type(error).__name__}: {error}")
             return _answer(failure.build_status(), 500)

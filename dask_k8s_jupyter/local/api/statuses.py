@@ -136,7 +136,8 @@ def modified(plural: str, group: str, name: str) -> StatusError:
         plural,
         group,
         name,
-        "the object has been modified; please apply your changes to the latest version and try again",
+        "the object has been modified; please apply your changes to the latest version and try "
+        "again",
     )
 
 
@@ -169,6 +170,11 @@ def invalid(kind: str, group: str, name: str, causes: list[Cause]) -> StatusErro
 def internal_error(message: str) -> StatusError:
     """500: a fault of this server."""
     return StatusError(500, "InternalError", f"Internal error occurred: {message}")
+
+
+def unavailable() -> StatusError:
+    """503: the server is stopping."""
+    return StatusError(503, "ServiceUnavailable", "the embedded Kubernetes is being stopped")
 
 
 def not_implemented(message: str) -> StatusError:

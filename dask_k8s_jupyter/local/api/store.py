@@ -1,8 +1,8 @@
 """Objects with resource versions, and the history that watches read.
 
 Guarantees: an object in the store is never changed in place; every write has its own resource
-version; a change is encoded once, whoever watches; a watcher that does not read is cut off at a bound
-rather than kept in memory. Refuses to start a watch from before its history (410).
+version; a change is encoded once, whoever watches; a watcher that does not read is cut off at a
+bound rather than kept in memory. Refuses to start a watch from before its history (410).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Lists and watches over HTTP.
 
-Guarantees that a page continues the list as it was when the first page was read, that a watch sends
-what happened after its resource version in order, and bookmarks to who asks for them. A watcher that
-falls behind by more than the store's bound is disconnected; it resumes from its last version.
+Guarantees that a page continues the list as it was when the first page was read, that a watch
+sends what happened after its resource version in order, and bookmarks to who asks for them. A
+watcher that falls behind by more than the store's bound is disconnected; it resumes from its last
+version.
 """
 
 from __future__ import annotations
@@ -61,11 +62,16 @@ def _encode_list(
         values = (record.object for record in records)
         return orjson.dumps(tables.build_table(target.resource, values, metadata, form.include))
     if form.kind == "PartialObjectMetadata":
-        head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
-        items = [tables.build_partial(record.object) for record in records]
-        return orjson.dumps({**head, "metadata": metadata, "items": items})
+        partial: dict[str, Any] = {
+            "kind": "PartialObjectMetadataList",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": metadata,
+            "items": [tables.build_partial(record.object) for record in records],
+        }
+        return orjson.dumps(partial)
     resource = target.resource
-    head = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
+    head: dict[str, Any] = {"kind": resource.list_kind, "apiVersion": resource.api_version}
+    head["metadata"] = metadata
     encoded = b",".join([record.encoded for record in records])
     return b'%s,"items":[%s]}' % (orjson.dumps(head)[:-1], encoded)
 

@@ -1,8 +1,8 @@
 """One container of a Pod: start, watch, restart, end.
 
-Guarantees that its status says at every moment what happened to it, in the words of the kubelet, and
-that when it is over no process of it is left. Refuses what it cannot do (mounts, lifecycle hooks)
-before it starts anything.
+Guarantees that its status says at every moment what happened to it, in the words of the kubelet,
+and that when it is over no process of it is left. Refuses what it cannot do (mounts, lifecycle
+hooks) before it starts anything.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import aiohttp
 
 from .environment import ConfigError, build_command
 from .events import EventRecorder, now_text
+from .logs import read_termination_message
 from .podstatus import ContainerStatus
 from .probes import ProbeResult, repeat_probe, run_probe
 from .settings import NodeSettings, join_python_path
@@ -271,8 +272,8 @@ class Container:
         image, scene = self.status.image, self._scene
         if not _IMAGE.fullmatch(image):
             message = (
-                f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": '
-                "invalid reference format"
+                f'Failed to apply default image tag "{image}": couldn\'t parse image name '
+                f'"{image}": invalid reference format'
             )
             scene.record("Warning", "InspectFailed", message, self.name)
             raise StartFailure("InvalidImageName", message, is_of_image=True)
@@ -342,13 +343,15 @@ class Container:
             probes.cancel()
             self._kill_group(process)
         self.status.is_ready = self.status.is_started = False
-        ended = {
+        ended: dict[str, Any] = {
             "exitCode": code if code >= 0 else 128 - code,
             "reason": "Completed" if code == 0 else "Error",
             "startedAt": started,
             "finishedAt": now_text(),
             "containerID": self.status.container_id,
         }
+        if code and self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
+            ended["message"] = read_termination_message(self.log_path)
         self._set_state({"terminated": ended})
 
     async def _run_probes(self) -> None:

@@ -1,7 +1,8 @@
-"""The environment and the command of a container. Pure: ConfigMaps and Secrets come in as arguments.
+"""The environment and the command of a container; ConfigMaps and Secrets come in. Pure.
 
-Guarantees Kubernetes' expansion of ``$(VAR)``: earlier variables only, unknown ones stay as they are,
-``$$(VAR)`` is an escape. Raises ``ConfigError`` for what a container cannot be configured without.
+Guarantees Kubernetes' expansion of ``$(VAR)``: earlier variables only, unknown ones stay as they
+are, ``$$(VAR)`` is an escape. Raises ``ConfigError`` for what a container cannot be configured
+without.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Events about Pods, as the scheduler and the kubelet write them.
 
-Guarantees that the same thing said again raises a count in place of a new Event, and that a Pod never
-waits for its Events. Refuses to fail: an Event that cannot be written is dropped, with a log line.
+Guarantees that the same thing said again raises a count in place of a new Event, and that a Pod
+never waits for its Events. Refuses to fail: an Event that cannot be written is dropped, with a log
+line.
 """
 
 from __future__ import annotations

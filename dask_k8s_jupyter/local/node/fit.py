@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,13 +24,14 @@ def sum_requests(pod: Pod) -> Resources:
     >>> sum_requests({"spec": {"containers": [container, container]}})
     {'cpu': 1.0, 'pods': 1.0}
     """
-    total: Counter[str] = Counter()
+    total: Resources = defaultdict(float)
     for container in pod["spec"].get("containers") or ():
-        total.update(_read_requests(container))
+        for name, amount in _read_requests(container).items():
+            total[name] += amount
     for container in pod["spec"].get("initContainers") or ():
         for name, amount in _read_requests(container).items():
             total[name] = max(total[name], amount)
-    return {**total, "pods": 1.0}  # type: ignore[dict-item]
+    return {**total, "pods": 1.0}
 
 
 def _read_requests(container: dict[str, Any]) -> Resources:
@@ -46,11 +47,12 @@ def holds_resources(pod: Pod) -> bool:
 
 def sum_used(pods: Iterable[Pod]) -> Resources:
     """What the Pods on the node request in sum."""
-    total: Counter[str] = Counter()
+    total: Resources = defaultdict(float)
     for pod in pods:
         if holds_resources(pod):
-            total.update(sum_requests(pod))
-    return dict(total)  # type: ignore[arg-type]
+            for name, amount in sum_requests(pod).items():
+                total[name] += amount
+    return dict(total)
 
 
 def explain_misfit(

@@ -36,6 +36,17 @@ def find_tail_offset(path: Path, lines: int) -> int:
     return 0
 
 
+def read_termination_message(path: Path, max_lines: int = 80, max_bytes: int = 2048) -> str:
+    """The end of a log, as the kubelet puts it into the status of a container that failed."""
+    try:
+        offset = find_tail_offset(path, max_lines)
+        with path.open("rb") as file:
+            file.seek(max(offset, path.stat().st_size - max_bytes))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
 async def read_log(
     path: Path, *, tail_lines: int | None, follow: bool, is_over: Callable[[], bool]
 ) -> AsyncIterator[bytes]:

@@ -1,7 +1,7 @@
 """The node: registers itself, schedules Pods, runs them, keeps Service names.
 
-Guarantees that it acts on what the API says and on nothing else, and that after ``stop`` none of its
-processes is left. Pods that the API forgets are ended at once.
+Guarantees that it acts on what the API says and on nothing else, and that after ``stop`` none of
+its processes is left. Pods that the API forgets are ended at once.
 """
 
 from __future__ import annotations
@@ -87,7 +87,10 @@ class Node:
         self._spawn(self._scheduler.run(), self._write_names())
 
     def _spawn(self, *coroutines: Coroutine[Any, Any, None]) -> None:
-        self._tasks += [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+        for coroutine in coroutines:
+            task = asyncio.ensure_future(coroutine)
+            task.add_done_callback(_log_failure)
+            self._tasks.append(task)
 
     async def stop(self, grace_s: float = 2.0) -> None:
         """End all Pods, wait for them at most ``grace_s``, stop serving."""
@@ -158,7 +161,7 @@ class Node:
     async def _run(self, runner: PodRunner) -> None:
         try:
             await runner.run()
-        except Exception:
+        except Exception:  # noqa: BLE001  (one Pod must not end the node)
             _LOG.exception("Pod %s could not be run", runner.place)
 
     def _find_address(self) -> str:
@@ -202,6 +205,11 @@ class Node:
             write_services(self._settings.services_file, services, pods)
             # Many Pods change at once when a cluster is scaled.
             await asyncio.sleep(0.02)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _LOG.error("a part of the node ended", exc_info=task.exception())
 
 
 def build_node_status(settings: NodeSettings, port: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """One Pod on the node: its containers, its status, its end.
 
-Guarantees that the API hears the latest status, however many changes there were meanwhile, and that a
-Pod marked as deleted is removed from the API only after its processes have ended.
+Guarantees that the API hears the latest status, however many changes there were meanwhile, and
+that a Pod marked as deleted is removed from the API only after its processes have ended.
 """
 
 from __future__ import annotations
@@ -213,7 +213,6 @@ class PodRunner:
         """End the processes because the node stops; the API is not told."""
         self._grace_s = grace_s
         await self._stop_containers()
-        await self._sweep()
 
     def remove_files(self) -> None:
         """Remove the Pod's folder with its logs."""

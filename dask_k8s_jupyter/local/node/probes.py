@@ -1,7 +1,7 @@
 """Probes of containers: HTTP, TCP and commands, with the kubelet's thresholds.
 
-Guarantees that one probe of a container runs at a time and is cut off at its time-out. What a result
-means for the container is the caller's.
+Guarantees that one probe of a container runs at a time and is cut off at its time-out. What a
+result means for the container is the caller's.
 """
 
 from __future__ import annotations

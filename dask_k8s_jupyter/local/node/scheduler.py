@@ -1,7 +1,7 @@
 """Assigns Pods to the one node, oldest first, where their requests fit.
 
-Guarantees that the sum of requests on the node never exceeds its capacity, and that a Pod that waits
-says why in its PodScheduled condition and in a FailedScheduling Event. Refuses to preempt.
+Guarantees that the sum of requests on the node never exceeds its capacity, and that a Pod that
+waits says why in its PodScheduled condition and in a FailedScheduling Event. Refuses to preempt.
 """
 
 from __future__ import annotations
@@ -103,9 +103,13 @@ class Scheduler:
         used = self._used()
         steps = []
         for pod in self._waiting():
-            misfit = explain_misfit(pod, used, self._capacity, self._labels)
-            if misfit is None:
+            try:
+                misfit = explain_misfit(pod, used, self._capacity, self._labels)
                 requests = sum_requests(pod)
+            except ValueError as error:
+                # One Pod with nonsense in it must not keep the others waiting.
+                misfit, requests = f"0/1 nodes are available: {error}.", {}
+            if misfit is None:
                 self._bound[pod["metadata"]["uid"]] = requests
                 for name, amount in requests.items():
                     used[name] = used.get(name, 0.0) + amount

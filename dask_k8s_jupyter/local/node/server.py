@@ -4,8 +4,8 @@ Listens on the node's address with TLS and admits only clients with a certificat
 authority, which is the API server alone.
 
     GET /containerLogs/NAMESPACE/POD/CONTAINER?follow=&previous=&tailLines=&limitBytes=
-    GET /portForward/NAMESPACE/POD?port=N     a websocket: binary messages are bytes of one connection,
-                                              an empty one ends a direction
+    GET /portForward/NAMESPACE/POD?port=N
+        a websocket: binary messages are bytes of one connection, an empty one ends a direction
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FindPod = Callable[[str, str], "PodRunner | None"]
 _UNSUPPORTED = ("sinceSeconds", "sinceTime", "timestamps")
 _CHUNK = 256 * 1024
+_CLOSE_S = 0.5
 
 
 class NodeServer:
@@ -77,7 +78,9 @@ class NodeServer:
             return web.Response(status=400, text=text)
         container = pod.find_container(name)
         is_previous = query.get("previous") == "true"
-        path = container and (container.previous_log_path if is_previous else container.log_path)
+        path = None
+        if container is not None:
+            path = container.previous_log_path if is_previous else container.log_path
         if container is None or path is None or not path.exists():
             return web.Response(
                 status=400, text=_explain_missing(pod, name, container, is_previous)
@@ -107,7 +110,7 @@ class NodeServer:
 
     async def _forward(self, request: web.BaseRequest, pod: PodRunner) -> web.StreamResponse:
         port = int(request.query.get("port") or 0)
-        channel = web.WebSocketResponse(max_msg_size=0, compress=False)
+        channel = web.WebSocketResponse(max_msg_size=0, compress=False, timeout=_CLOSE_S)
         try:
             reader, writer = await _connect(pod.ip, port)
         except OSError as error:

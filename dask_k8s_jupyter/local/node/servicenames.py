@@ -1,8 +1,8 @@
 """Service names and the Pods behind them, written where the sitecustomize of processes reads them.
 
-Guarantees that a name leads to ready Pods only, to the address of the Service (where nobody listens)
-while there is none, and to a replaced Pod as soon as it is ready; a reader sees the old file or the
-new one, never half of one.
+Guarantees that a name leads to ready Pods only, to the address of the Service (where nobody
+listens) while there is none, and to a replaced Pod as soon as it is ready; a reader sees the old
+file or the new one, never half of one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def find_endpoints(service: Object, pods: Iterable[Object]) -> list[Object]:
 
 
 def find_target_port(port: Object, pod: Object) -> int | None:
-    """Number of the Pod's port that a Service's port leads to; None when the Pod has no such name."""
+    """Number of the Pod's port that a Service's port leads to; None when it has no such name."""
     target = port.get("targetPort") or port["port"]
     if isinstance(target, int) or str(target).isdigit():
         return int(target)

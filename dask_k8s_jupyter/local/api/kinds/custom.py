@@ -1,8 +1,8 @@
 """CustomResourceDefinitions, and the objects of the resources that they define.
 
-Guarantees that an object is pruned, defaulted and checked by its structural schema before it is kept.
-Refuses definitions that it could not keep that promise for: several versions, conversion webhooks,
-schemas that are missing, CEL rules beyond what the server evaluates.
+Guarantees that an object is pruned, defaulted and checked by its structural schema before it is
+kept. Refuses definitions that it could not keep that promise for: several versions, conversion
+webhooks, schemas that are missing, CEL rules beyond what the server evaluates.
 """
 
 from __future__ import annotations

@@ -189,8 +189,8 @@ def _check_update(spec: Object, old: Object) -> list[Cause]:
     message = (
         "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
         "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
-        "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set "
-        "to 1 if it was previously negative)"
+        "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be "
+        "set to 1 if it was previously negative)"
     )
     return [Cause("spec", message, "FieldValueForbidden")]
 

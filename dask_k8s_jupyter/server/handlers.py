@@ -12,6 +12,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from dask_k8s_jupyter.clusters import actions
+from dask_k8s_jupyter.clusters.events import observe_events
 from dask_k8s_jupyter.state import observe_cluster
 from dask_k8s_operator.kube import KubeClient
 
@@ -145,7 +146,7 @@ class EventsHandler(ClusterHandler):
 
     async def _read(self, namespace: str, name: str) -> dict[str, Any]:
         client = await self.connect(namespace, name)
-        return {"events": await inspect.observe_events(client, namespace, name)}
+        return {"events": await observe_events(client, namespace, name)}
 
 
 class LogsHandler(ClusterHandler):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dask_k8s_jupyter.clusters.events import draw_event, observe_events
 from dask_k8s_jupyter.errors import ClusterNotFoundError
-from dask_k8s_jupyter.server.inspect import draw_event, observe_events, observe_log
+from dask_k8s_jupyter.server.inspect import observe_log
 from dask_k8s_operator.kube import ObjectList
 from dask_k8s_operator.kube.errors import InvalidError
 from dask_k8s_operator.resources.kinds import DASK_WORKER_GROUPS, EVENTS, PODS

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dask_k8s_operator import __version__
+
 from .kinds import DASK_AUTOSCALERS, DASK_CLUSTERS, DASK_JOBS, DASK_WORKER_GROUPS, VERSION, Kind
 from .names import MAX_CLUSTER_NAME_LENGTH, MAX_GROUP_NAME_LENGTH
 
@@ -17,6 +19,7 @@ Schema = dict[str, Any]
 
 JOB_STATES = ("JobCreated", "ClusterCreated", "Running", "Successful", "Failed")
 CLUSTER_PHASES = ("Created", "Pending", "Running", "Error")
+RELEASE_PREFIX = "dask-k8s-operator "
 WORKER_COUNTS = ("desired", "pending", "running", "ready", "failed", "retiring")
 
 _AGE = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
@@ -222,6 +225,18 @@ def _crd(
     }
 
 
+def read_release(description: str) -> str | None:
+    """Read which release made a definition from its description; None when none of ours did.
+
+    Examples
+    --------
+    >>> read_release("DaskCluster of dask-k8s-operator 0.1.0"), read_release("A cluster")
+    ('0.1.0', None)
+    """
+    _, found, release = description.partition(RELEASE_PREFIX)
+    return release.split()[0] if found and release.strip() else None
+
+
 def _root_schema(kind: Kind, spec: Schema, status: dict[str, Schema], name_length: int) -> Schema:
     schema = _object(
         {
@@ -233,7 +248,8 @@ def _root_schema(kind: Kind, spec: Schema, status: dict[str, Schema], name_lengt
         },
         required=["spec"],
     )
-    schema["description"] = f"{kind.kind} of the Dask operator"
+    # Everybody may read this, few the definitions themselves: it tells which release is installed.
+    schema["description"] = f"{kind.kind} of {RELEASE_PREFIX}{__version__}"
     schema["x-kubernetes-validations"] = [
         {
             "rule": f"size(self.metadata.name) <= {name_length}",

@@ -70,7 +70,9 @@ export const connectPlugin: JupyterFrontEndPlugin<void> = {
       app.shell.activateById(panel.id);
       const { runsOnConnect } = await readSettings(registry);
       if (runsOnConnect) {
-        await NotebookActions.run(panel.content, panel.sessionContext, dialogs ?? undefined);
+        // What comes next is written below.
+        const { content, sessionContext } = panel;
+        await NotebookActions.runAndAdvance(content, sessionContext, dialogs ?? undefined);
       }
     };
     addClusterCommand(

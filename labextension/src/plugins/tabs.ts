@@ -35,6 +35,7 @@ export function buildClusterTabs(options: ClusterTabOptions): ClusterTabs {
       widget = build(ref);
       widget.id = idOf(ref);
       widget.title.closable = true;
+      widget.toolbar.hide();
       refs.set(widget, ref);
       void tracker.add(widget);
       watchEnd(model, ref, widget);

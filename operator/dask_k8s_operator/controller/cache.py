@@ -116,9 +116,13 @@ class Cache:
         self._put(kind, key, item)
 
     def remember_uncertain(self, kind: Kind, item: Manifest) -> None:
-        """Take in an object that may or may not have been made: its answer got lost."""
+        """Take in a Pod that may or may not have been made: its answer got lost.
+
+        Only Pods have names that are drawn anew with every try; of anything else, a second try is
+        told that the first one succeeded.
+        """
         key = _key(item)
-        if kind in WATCHED_KINDS and self.get(kind, *key) is None:
+        if kind == PODS and self.get(kind, *key) is None:
             self._note(kind, key, None, None)
             self._put(kind, key, item)
 

@@ -187,8 +187,9 @@ async def _run_lab(
             await asyncio.wait({stopping, ending}, return_when=asyncio.FIRST_COMPLETED)
         if stopping.done():
             return 0
-        text = log.read_text(errors="replace").strip()[-2000:]
-        raise UpError(f"JupyterLab did not start or has ended; the end of its log:\n{text}")
+        raise UpError(
+            f"JupyterLab did not start or has ended; the end of its log:\n{_read_end(log)}"
+        )
     finally:
         for task in (stopping, answering):
             task.cancel()
@@ -220,8 +221,8 @@ async def _start_lab(
     ]
     if os.geteuid() == 0:
         command.append("--allow-root")
-    log.touch(mode=0o600)
-    with log.open("ab") as file:
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
         return await asyncio.create_subprocess_exec(
             *command,
             env=environment,
@@ -231,6 +232,8 @@ async def _start_lab(
             # Ctrl-C is for us: JupyterLab would ask whether it is meant.
             start_new_session=True,
         )
+    finally:
+        os.close(file)
 
 
 def _write_jupyter_config(folder: Path) -> Path:
@@ -240,6 +243,10 @@ def _write_jupyter_config(folder: Path) -> Path:
     enabled = {"ServerApp": {"jpserver_extensions": {"dask_k8s_jupyter.server": True}}}
     (config / "dask_k8s_jupyter.json").write_text(json.dumps(enabled))
     return config.parent
+
+
+def _read_end(log: Path) -> str:
+    return log.read_text(errors="replace").strip()[-2000:]
 
 
 async def _wait_for_lab(url: str) -> None:

@@ -93,7 +93,7 @@ def find_pod_status(pod: Object) -> tuple[str, str, str]:
         elif ended:
             signal, code = ended.get("signal"), ended.get("exitCode", 0)
             reason = ended.get("reason") or (f"Signal:{signal}" if signal else f"ExitCode:{code}")
-    ready = sum(bool(c.get("ready") and (c.get("state") or {}).get("running")) for c in containers)
+    ready = sum(bool(c.get("ready") and "running" in (c.get("state") or {})) for c in containers)
     conditions = {c["type"]: c["status"] for c in status.get("conditions") or ()}
     if reason == "Completed" and any((c.get("state") or {}).get("running") for c in containers):
         reason = "Running" if conditions.get("Ready") == "True" else "NotReady"

@@ -13,6 +13,7 @@ import {
   sayMemory,
   sayReady,
   saySentences,
+  sayShort,
   splitCommands
 } from '../src/model';
 import { cluster, counts, group } from './factories';
@@ -138,6 +139,12 @@ describe('what is said', () => {
   it('with a capital, but never in a name', () => {
     expect(sayCapitalized('a text is needed')).toBe('A text is needed');
     expect(sayCapitalized('default/demo exists')).toBe('default/demo exists');
+  });
+
+  it('in short where there is no room, cut between words', () => {
+    expect(sayShort('short enough', 20)).toBe('short enough');
+    expect(sayShort('this is by far too long', 12)).toBe('this is by…');
+    expect(sayShort('x'.repeat(30), 10)).toHaveLength(6);
   });
 
   it('with its commands apart', () => {

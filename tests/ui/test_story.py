@@ -184,6 +184,11 @@ class _Notebook:
         self.page = page
         self.panel = page.locator(".jp-NotebookPanel:visible")
         self.panel.wait_for(timeout=START_TIMEOUT_MS)
+        # What is run before there is a kernel is not run at all.
+        indicator = self.panel.locator(".jp-Notebook-ExecutionIndicator")
+        expect(indicator).to_have_attribute(
+            "data-status", re.compile("idle|busy"), timeout=START_TIMEOUT_MS
+        )
 
     def cell(self, index: int) -> Locator:
         """A cell, counted from 0."""

@@ -3,6 +3,7 @@
  */
 import * as React from 'react';
 
+import { saySentences } from '../model';
 import type { Connection, Problem } from '../tokens';
 import { useNow } from './hooks';
 import { Link, Words } from './words';
@@ -17,11 +18,11 @@ export function ProblemNote({ problem, onCheckAgain }: ProblemNoteProps): React.
     <div className="dk-Note dk-mod-bad" role="alert" data-code={problem.code}>
       <strong>{problem.title}</strong>
       <p>
-        <Words text={problem.message} />
+        <Words text={saySentences(problem.message)} />
       </p>
       {problem.fix && (
         <p className="dk-Fix">
-          <Words text={problem.fix} />
+          <Words text={saySentences(problem.fix)} />
         </p>
       )}
       <Link label="Check again" onClick={onCheckAgain} />

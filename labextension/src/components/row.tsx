@@ -8,6 +8,7 @@ import {
   sayFacts,
   sayRow,
   saySentences,
+  sayShort,
   sayTakeBack,
   sayWish,
   sayWishedCount
@@ -74,7 +75,7 @@ export function ClusterRow(props: ClusterRowProps): React.JSX.Element {
           </span>
         )}
       </div>
-      {why && <Why row={row} text={why} state={state} model={model} />}
+      {why && <Why {...{ row, model, state }} text={why} onLogs={() => actions.openLogs(view)} />}
       {isOpen && <Details id={id} model={model} row={row} actions={actions} isStale={isStale} />}
     </li>
   );
@@ -110,16 +111,20 @@ interface WhyProps {
   readonly row: Row;
   readonly text: string;
   readonly state: ClusterState;
+  readonly onLogs: () => void;
 }
 
-function Why({ model, row, text, state }: WhyProps): React.JSX.Element {
-  const { view, wish, complaint } = row;
+/** Why it is not well, and what to do about it. A folded row says the beginning of what is long. */
+function Why({ model, row, text, state, onLogs }: WhyProps): React.JSX.Element {
+  const { view, wish, complaint, isOpen } = row;
+  const words = text.replaceAll('`', '');
   const takeBack = wish && sayTakeBack(view, wish);
   return (
-    <p className="dk-Why" data-state={complaint ? 'failing' : state} role="status" title={text}>
-      <span className="dk-WhyText">{text.replaceAll('`', '')}</span>{' '}
+    <p className="dk-Why" data-state={complaint ? 'failing' : state} role="status" title={words}>
+      <span className="dk-WhyText">{isOpen ? words : sayShort(words)}</span>{' '}
       {takeBack && <Link label={takeBack} onClick={() => model.takeBack(view)} />}
       {complaint && <Link label="Dismiss" onClick={() => model.dismissComplaint(view)} />}
+      {state === 'failing' && !isOpen && <Link label="Logs" onClick={onLogs} />}
     </p>
   );
 }

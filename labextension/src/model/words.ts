@@ -118,6 +118,15 @@ export function saySentences(...sentences: readonly (string | null)[]): string {
     .join(' ');
 }
 
+/** The beginning of a long text, cut between words; a folded row has room for four lines. */
+export function sayShort(text: string, length = 120): string {
+  if (text.length <= length) {
+    return text;
+  }
+  const cut = text.slice(0, length);
+  return `${cut.slice(0, Math.max(cut.lastIndexOf(' '), length / 2))}…`;
+}
+
 /** Text with commands between backticks, taken apart: odd parts are commands. */
 export function splitCommands(text: string): readonly string[] {
   return text.split('`');

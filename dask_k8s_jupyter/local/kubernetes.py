@@ -221,10 +221,11 @@ class LocalKubernetes:
             asyncio.run_coroutine_threadsafe(kube.start(), loop).result()
             yield kube
         finally:
-            asyncio.run_coroutine_threadsafe(kube.stop(), loop).result()
+            # All in that thread: the caller's may have a loop of its own that runs.
+            for last in (kube.stop, loop.shutdown_default_executor):
+                asyncio.run_coroutine_threadsafe(last(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
-            loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 
 

@@ -40,6 +40,8 @@ _LONGEST_BACKOFF_S = 300.0
 _FORGIVEN_AFTER_S = 600.0
 # How long a first sight of an error stands before the back-off is shown in its place.
 _FIRST_SIGHT_S = 1.0
+# What a container is configured from may come any moment.
+_CONFIG_RETRY_S = 3.0
 _EPOCH = "1970-01-01T00:00:00Z"
 
 
@@ -169,10 +171,14 @@ class Container:
         """Show why the container did not start; returns whether to try again."""
         scene = self._scene
         waiting = {"reason": failure.reason, "message": failure.message}
-        if failure.is_of_image or failure.reason.startswith("CreateContainer"):
+        if failure.is_of_image:
             self._set_state({"waiting": waiting})
             await self._pause(_FIRST_SIGHT_S)
             await self._wait_for_image(failure)
+            return not self._stopping.is_set()
+        if failure.reason.startswith("CreateContainer"):
+            self._set_state({"waiting": waiting})
+            await self._pause(_CONFIG_RETRY_S)
             return not self._stopping.is_set()
         ended = {
             "exitCode": 128,

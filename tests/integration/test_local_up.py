@@ -1,0 +1,146 @@
+"""``dask-k8s up``: it comes up, two live side by side, and nothing of it stays, however it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dask_k8s_jupyter.local import processes
+
+pytestmark = pytest.mark.local_only("it is about the embedded Kubernetes alone")
+
+DASK_K8S = str(Path(sys.executable).with_name("dask-k8s"))
+Start = Callable[..., "Up"]
+
+
+class Up:
+    """A running ``dask-k8s up``, with what it printed."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.output = ""
+        self.kubeconfig = Path()
+
+    def wait_for_kubeconfig(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output += line
+            if found := re.search(r"export KUBECONFIG=(\S+)", line):
+                self.kubeconfig = Path(found[1])
+                return
+        raise AssertionError(f"it ended: {self.output}")
+
+    @property
+    def mark(self) -> str:
+        return self.kubeconfig.parent.name
+
+    def leftovers(self) -> list[int]:
+        return processes.find_marked(processes.CLUSTER_MARK, self.mark)
+
+    def kubectl(self, *arguments: str) -> str:
+        command = ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start one; whatever is still running is ended with the test."""
+    started: list[Up] = []
+
+    def run(*arguments: str) -> Up:
+        command = [DASK_K8S, "up", *arguments]
+        environment = {k: v for k, v in os.environ.items() if k != "KUBECONFIG"}
+        up = Up(
+            subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                cwd=tmp_path,
+                env=environment,
+            )
+        )
+        started.append(up)
+        up.wait_for_kubeconfig()
+        return up
+
+    yield run
+    for up in started:
+        up.process.kill()
+        up.process.wait()
+        if up.process.stdout is not None:
+            up.process.stdout.close()
+
+
+def wait_for(is_true: Callable[[], bool], timeout_s: float = 10) -> None:
+    """Wait without an event loop."""
+    deadline = time.monotonic() + timeout_s
+    while not is_true():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.05)
+
+
+def test_jupyterlab_answers_at_its_url_and_everything_ends_with_ctrl_c(start: Start) -> None:
+    up = start("--base-url", "/user/ada")
+    (url,) = re.findall(r"http://\S+", up.output.split("export")[0])
+    assert "/user/ada/lab?token=" in url
+    with urllib.request.urlopen(url) as page:  # noqa: S310  (our own page on loopback)
+        assert page.status == 200
+    assert "dask-operator" in up.kubectl("get", "pods", "--all-namespaces")
+    assert len(up.leftovers()) >= 2
+    assert up.kubeconfig.stat().st_mode & 0o077 == 0
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(15) == 0
+    assert up.leftovers() == []
+    assert not up.kubeconfig.parent.exists()
+
+
+def test_a_second_one_beside_the_first_is_another_cluster(start: Start) -> None:
+    one, two = start("--no-lab"), start("--no-lab", "--cpus", "3")
+    one.kubectl("create", "namespace", "only-in-one")
+    assert "only-in-one" not in two.kubectl("get", "namespaces")
+    cpus = two.kubectl("get", "nodes", "-o", "jsonpath={.items[0].status.allocatable.cpu}")
+    assert cpus == "3"
+    for up in (one, two):
+        up.process.terminate()
+        assert up.process.wait(15) == 0
+
+
+def test_a_killed_one_leaves_nothing_behind(start: Start) -> None:
+    up = start("--no-lab")
+    wait_for(lambda: bool(up.leftovers()))
+    up.process.kill()
+    up.process.wait()
+    wait_for(lambda: up.leftovers() == [] and not up.kubeconfig.parent.exists())
+
+
+def test_a_command_sees_the_cluster_and_its_exit_code_is_passed_on(tmp_path: Path) -> None:
+    script = 'kubectl get nodes --no-headers; echo "$KUBECONFIG"; exit 3'
+    command = [DASK_K8S, "up", "--", "sh", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 3, done.stderr
+    node, kubeconfig = done.stdout.splitlines()
+    assert "Ready" in node
+    assert not Path(kubeconfig).exists()
+
+
+def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [DASK_K8S, "up", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 1
+    assert f"port {port} of 127.0.0.1 is in use" in done.stdout

@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
-import shutil
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,15 +24,14 @@ from .logs import read_termination_message
 from .podstatus import ContainerStatus
 from .probes import ProbeResult, repeat_probe, run_probe
 from .settings import NodeSettings, join_python_path
+from .starting import (
+    StartFailure,
+    check_image,
+    explain_start_error,
+    explain_unsupported,
+    find_executable,
+)
 
-_IMAGE = re.compile(
-    r"(?:[A-Za-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[\w][\w.-]{0,127})?"
-    r"(?:@[a-z0-9]+:[0-9a-f]{32,})?"
-)
-_RUNC = (
-    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc "
-    "create failed: unable to start container process: error during container init: "
-)
 _LONGEST_BACKOFF_S = 300.0
 # A container that ran this long begins with a short back-off again.
 _FORGIVEN_AFTER_S = 600.0
@@ -43,16 +40,6 @@ _FIRST_SIGHT_S = 1.0
 # What a container is configured from may come any moment.
 _CONFIG_RETRY_S = 3.0
 _EPOCH = "1970-01-01T00:00:00Z"
-
-
-class StartFailure(Exception):
-    """A container that could not be started: the kubelet's reason and message."""
-
-    def __init__(self, reason: str, message: str, is_of_image: bool = False) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
-        self.is_of_image = is_of_image
 
 
 @dataclass(frozen=True)
@@ -239,12 +226,15 @@ class Container:
 
     async def _start(self) -> None:
         scene = self._scene
-        self._check_image()
+        check_image(self.spec, scene.settings.missing_images, self._record)
         if unsupported := explain_unsupported(self.spec, scene.pod):
-            scene.record("Warning", "Failed", f"Error: {unsupported}", self.name)
+            self._record("Warning", "Failed", f"Error: {unsupported}")
             raise StartFailure("CreateContainerError", unsupported)
         command = await self._configure()
-        executable = self._find_executable(command)
+        try:
+            executable = find_executable(command[0], self._variables.get("PATH", ""))
+        except OSError as error:
+            raise self._refuse_start(error) from error
         folder = Path(self.spec.get("workingDir") or scene.folder)
         log = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         try:
@@ -259,8 +249,7 @@ class Container:
                 start_new_session=True,
             )
         except OSError as error:
-            why = f'exec: "{command[0]}": {(error.strerror or str(error)).lower()}'
-            raise self._refuse_start(f"{_RUNC}{why}: unknown") from error
+            raise self._refuse_start(error) from error
         finally:
             os.close(log)
         self._show_running()
@@ -273,32 +262,6 @@ class Container:
         self.status.is_started = "startupProbe" not in self.spec
         self.status.is_ready = self.status.is_started and "readinessProbe" not in self.spec
         self._set_state({"running": {"startedAt": now_text()}})
-
-    def _check_image(self) -> None:
-        image, scene = self.status.image, self._scene
-        if not _IMAGE.fullmatch(image):
-            message = (
-                f'Failed to apply default image tag "{image}": couldn\'t parse image name '
-                f'"{image}": invalid reference format'
-            )
-            scene.record("Warning", "InspectFailed", message, self.name)
-            raise StartFailure("InvalidImageName", message, is_of_image=True)
-        if image not in scene.settings.missing_images:
-            text = f'Container image "{image}" already present on machine'
-            scene.record("Normal", "Pulled", text, self.name)
-            return
-        if self.spec.get("imagePullPolicy") == "Never":
-            message = f'Container image "{image}" is not present with pull policy of Never'
-            scene.record("Warning", "ErrImageNeverPull", message, self.name)
-            raise StartFailure("ErrImageNeverPull", message, is_of_image=True)
-        message = (
-            f'failed to pull and unpack image "{image}": failed to resolve reference: not found'
-        )
-        scene.record("Normal", "Pulling", f'Pulling image "{image}"', self.name)
-        text = f'Failed to pull image "{image}": {message}'
-        scene.record("Warning", "Failed", text, self.name)
-        scene.record("Warning", "Failed", "Error: ErrImagePull", self.name)
-        raise StartFailure("ErrImagePull", message, is_of_image=True)
 
     async def _configure(self) -> list[str]:
         scene = self._scene
@@ -318,22 +281,13 @@ class Container:
             raise StartFailure("CreateContainerError", why)
         return command
 
-    def _find_executable(self, command: list[str]) -> str:
-        name = command[0]
-        found = shutil.which(name, path=self._variables.get("PATH", ""))
-        if found:
-            return found
-        if "/" not in name:
-            why = "executable file not found in $PATH"
-        elif Path(name).is_file():
-            why = "permission denied"
-        else:
-            why = f"stat {name}: no such file or directory"
-        raise self._refuse_start(f'{_RUNC}exec: "{name}": {why}: unknown')
-
-    def _refuse_start(self, message: str) -> StartFailure:
-        self._scene.record("Warning", "Failed", f"Error: {message}", self.name)
+    def _refuse_start(self, error: OSError) -> StartFailure:
+        message = explain_start_error(error)
+        self._record("Warning", "Failed", f"Error: {message}")
         return StartFailure("RunContainerError", message)
+
+    def _record(self, type_: str, reason: str, message: str) -> None:
+        self._scene.record(type_, reason, message, self.name)
 
     # -- running ---------------------------------------------------------------------------------
 
@@ -425,16 +379,3 @@ class Container:
     def _set_state(self, state: dict[str, Any]) -> None:
         self.status.state = state
         self._scene.on_change()
-
-
-def explain_unsupported(container: Mapping[str, Any], pod: Mapping[str, Any]) -> str | None:
-    """Say what of a container's spec the node cannot do, or None."""
-    mounts = [mount.get("mountPath") for mount in container.get("volumeMounts") or ()]
-    if mounts:
-        return (
-            f"the embedded node cannot mount volumes (container {container['name']!r} of "
-            f"{pod['metadata']['namespace']}/{pod['metadata']['name']} wants {', '.join(mounts)})"
-        )
-    if container.get("lifecycle"):
-        return f"the embedded node runs no lifecycle hooks (container {container['name']!r})"
-    return None

@@ -39,6 +39,27 @@ DEFAULTS: dict[str, Any] = {
         # None: any free port.
         "scheduler-forward-port": None,
         "scheduler-jupyter": False,
+        # From here on: of classic clusters only (dask_k8s_jupyter.classic).
+        # Where the scheduler runs: "remote" in a Pod, "local" in this process.
+        "deploy-mode": "remote",
+        # Where a local scheduler listens; port 0 is any free one.
+        "host": "0.0.0.0",  # noqa: S104  workers come from other machines
+        "port": 0,
+        "interface": None,
+        "protocol": "tcp://",
+        "dashboard-address": ":8787",
+        # A Pod in place of pod_template=, or the path of a YAML file with one.
+        "worker-template": {},
+        "worker-template-path": None,
+        # In place of "name", for the sake of configuration that has it.
+        "worker-name": None,
+        # Merged over what is made for the scheduler; empty: the template of the workers is used.
+        "scheduler-template": {},
+        "scheduler-service-template": {},
+        "scheduler-pdb-template": {},
+        # Seconds that the scheduler may take to start; 0: any time.
+        "scheduler-service-wait-timeout": 30,
+        "scheduler-service-name-resolution-retries": 20,
     }
 }
 

@@ -1,9 +1,9 @@
 """Finds running clusters, as dask-ctl asks for them (entry points ``dask_cluster_discovery``).
 
-Each discovery is an asynchronous generator of pairs: a name, and the class whose ``from_name`` takes
-that name. Guarantees that where there is no Kubernetes, no operator or no permission, nothing is
-found and nothing is raised: dask-ctl asks everybody. Refuses to look into other namespaces for what
-``from_name`` could not find there.
+Each discovery is an asynchronous generator of pairs: a name, and the class whose ``from_name``
+takes that name. Guarantees that where there is no Kubernetes, no operator or no permission, nothing
+is found and nothing is raised: dask-ctl asks everybody. Refuses to look into other namespaces for
+what ``from_name`` could not find there.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ async def discover_clusters() -> Found:
     """
     from .kubecluster import KubeCluster
 
-    for name in await _find("clusters", _list_clusters):
+    for name in await find_names("clusters", _list_clusters):
         yield name, KubeCluster
 
 
@@ -44,11 +44,12 @@ async def discover_helm_releases() -> Found:
     """
     from .helmcluster import HelmCluster
 
-    for name in await _find("Helm releases", _list_releases):
+    for name in await find_names("Helm releases", _list_releases):
         yield name, HelmCluster
 
 
-async def _find(what: str, list_names: Any) -> list[str]:
+async def find_names(what: str, list_names: Any) -> list[str]:
+    """List names over a connection of its own; none where something is in the way."""
     try:
         async with await KubeClient.connect() as client:
             names: list[str] = await list_names(client)

@@ -99,7 +99,7 @@ def judge_pod(pod: Pod) -> PodVerdict:
     if status.get("phase") in ("Failed", "Succeeded"):
         message = status.get("message") or status.get("reason") or "it ended"
         return PodVerdict("failed", message, PodCrashedError)
-    return PodVerdict("waiting")
+    return PodVerdict("waiting", f"not ready, in phase {status.get('phase', 'unknown')}")
 
 
 def _judge_container(container: Mapping[str, Any], restarts: bool) -> PodVerdict | None:
@@ -217,7 +217,10 @@ class PodWatch:
                     raise await self._build_error(what, *stuck)
                 left_s = min(left_s, patience_left_s)
             if deadline <= now:
-                raise StartTimeoutError(f"{what} has no Pod that is ready after {timeout_s:g} s")
+                seen = ", ".join(f"{_name(pod)}: {each.message}" for pod, each in verdicts)
+                raise StartTimeoutError(
+                    f"{what} has no Pod that is ready after {timeout_s:g} s ({seen or 'no Pod'})"
+                )
             await wait_any(change, timeout_s=left_s)
 
     async def wait_failed(self, what: str) -> DaskKubernetesError:
@@ -235,9 +238,13 @@ class PodWatch:
             raise explain(self._informer.error) from self._informer.error
 
     async def _build_error(self, what: str, pod: Pod, verdict: PodVerdict) -> ClusterStartError:
-        name = pod["metadata"]["name"]
+        name = _name(pod)
         sentence = f"{what} cannot start: Pod {self._namespace}/{name}: {verdict.message}"
         log = ""
         if verdict.container is not None and verdict.error is PodCrashedError:
             log = await read_crash(self._client, self._namespace, name, verdict.container)
         return verdict.error(sentence, log="\n".join(log.splitlines()[-FAILING_LOG_LINES:]))
+
+
+def _name(pod: Pod) -> str:
+    return str(pod["metadata"]["name"])

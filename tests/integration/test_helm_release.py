@@ -199,27 +199,27 @@ async def test_what_is_not_there_or_is_no_dask_cluster_is_said(
 
 
 @pytest.mark.skipif(find_helm() is None, reason="there is no helm on this machine")
-async def test_a_release_that_a_real_helm_installed_is_found(
+def test_a_release_that_a_real_helm_installed_is_found(
     kubeconfig: Path,
     kubectl_json: Callable[..., Any],
     namespace: str,
     dask_image: str,
     tmp_path: Path,
 ) -> None:
-    helm = find_helm()
-    if helm is None:
-        pytest.skip("there is no helm on this machine")
     subprocess.run(
-        [helm, "install", "real", str(CHART), f"--namespace={namespace}"]
-        + [f"--set=image={dask_image}", "--set=workers=1"],
+        [
+            find_helm() or "helm",
+            *("install", "real", str(CHART), f"--namespace={namespace}"),
+            *(f"--set=image={dask_image}", "--set=workers=1"),
+        ],
         check=True,
         capture_output=True,
         timeout=60,
         env={**os.environ, "KUBECONFIG": str(kubeconfig), "HOME": str(tmp_path)},
     )
-    async with HelmCluster("real", namespace=namespace, asynchronous=True) as cluster:
-        await cluster.wait_for_workers(1, timeout=60)
-        async with Client(cluster, asynchronous=True) as client:
-            assert await client.submit(operator.add, 1, 2) == 3
-        await cluster.scale(0)
+    with HelmCluster("real", namespace=namespace) as cluster:
+        cluster.wait_for_workers(1, timeout=60)
+        with Client(cluster) as client:
+            assert client.submit(operator.add, 1, 2).result(timeout=60) == 3
+        cluster.scale(0)
     assert replicas_of(kubectl_json, "real-dask-worker") == 0

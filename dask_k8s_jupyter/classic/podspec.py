@@ -1,0 +1,149 @@
+"""Makes Pod templates of workers from a few common options. Pure.
+
+Guarantees that Kubernetes' limits and what the worker is told agree. Refuses quantities that
+Kubernetes would refuse; the message names the argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dask_k8s_jupyter.clusters.spec import build_env, check_image
+from dask_k8s_jupyter.errors import InvalidSpecError
+from dask_k8s_jupyter.state.words import parse_quantity
+
+from .podtemplate import PodTemplate, read_pod_template, to_camel_case
+
+Quantity = int | float | str | None
+GPU = "nvidia.com/gpu"
+# Of the workers: how long they look for their scheduler before they end.
+DEATH_TIMEOUT_S = 60
+
+
+def make_pod_spec(
+    image: str,
+    labels: Mapping[str, str] | None = None,
+    threads_per_worker: int = 1,
+    env: Mapping[str, str] | None = None,
+    extra_container_config: Mapping[str, Any] | None = None,
+    extra_pod_config: Mapping[str, Any] | None = None,
+    resources: str | None = None,
+    memory_limit: Quantity = None,
+    memory_request: Quantity = None,
+    cpu_limit: Quantity = None,
+    cpu_request: Quantity = None,
+    gpu_limit: int | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> PodTemplate:
+    """Make the Pod template of a worker.
+
+    Parameters
+    ----------
+    image
+        Image of the worker.
+    labels, annotations
+        Of the Pod.
+    threads_per_worker
+        Threads of the worker.
+    env
+        Environment, name to value.
+    extra_container_config, extra_pod_config
+        More fields of the container and of the Pod's spec, in either spelling
+        (``imagePullPolicy`` or ``image_pull_policy``).
+    resources
+        Dask's own resources of the worker, such as ``"GPU=2 MEM=10e9"``.
+    memory_limit
+        Bytes, or a quantity such as ``"4Gi"``: Kubernetes' limit, and what the worker is told.
+        0 turns the worker's memory management off; None or ``"auto"`` leaves it to the worker.
+    memory_request
+        What Kubernetes reserves.
+    cpu_limit, cpu_request
+        Cores.
+    gpu_limit
+        NVIDIA GPUs.
+
+    Raises
+    ------
+    InvalidSpecError
+        When an argument cannot become a Pod; the message names it.
+
+    Examples
+    --------
+    >>> pod = make_pod_spec("ghcr.io/dask/dask:latest", memory_limit="4G", cpu_limit=1)
+    >>> pod["spec"]["containers"][0]["resources"]
+    {'limits': {'cpu': '1', 'memory': '4G'}}
+    """
+    args = ["dask", "worker", "$(DASK_SCHEDULER_ADDRESS)", "--nthreads", str(threads_per_worker)]
+    args += ["--death-timeout", str(DEATH_TIMEOUT_S)]
+    if memory_limit not in (None, "auto"):
+        args += ["--memory-limit", str(memory_limit)]
+    if resources:
+        args += ["--resources", str(resources)]
+    limits = _amounts(
+        "limit", cpu=cpu_limit, memory=None if memory_limit in (0, "0", "auto") else memory_limit
+    )
+    requests = _amounts("request", cpu=cpu_request, memory=memory_request)
+    if gpu_limit is not None:
+        limits[GPU] = requests[GPU] = str(gpu_limit)
+    container = {
+        "name": "dask-worker",
+        "image": check_image(image),
+        "args": args,
+        "env": build_env(env),
+        "resources": {
+            bound: amounts
+            for bound, amounts in (("limits", limits), ("requests", requests))
+            if amounts
+        },
+    }
+    return PodTemplate(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"labels": dict(labels or {}), "annotations": dict(annotations or {})},
+            "spec": {
+                "restartPolicy": "Never",
+                "containers": [{**container, **_fields(extra_container_config)}],
+                **_fields(extra_pod_config),
+            },
+        }
+    )
+
+
+def make_pod_from_dict(dict_: Mapping[str, Any]) -> PodTemplate:
+    """Make a Pod template from a dictionary as in a manifest.
+
+    Raises
+    ------
+    InvalidSpecError
+        When it is no Pod.
+
+    Examples
+    --------
+    >>> pod = make_pod_from_dict({"spec": {"containers": [{"image": "acme/dask:7"}]}})
+    >>> pod.spec.containers[0].image
+    'acme/dask:7'
+    """
+    return read_pod_template("dict_", dict_)
+
+
+def _amounts(bound: str, **asked: Quantity) -> dict[str, Any]:
+    amounts = {}
+    for resource, amount in asked.items():
+        if amount is None:
+            continue
+        if parse_quantity(amount) is None:
+            raise InvalidSpecError(
+                f"{resource}_{bound}: {amount!r} is no quantity; write 2, 500m, 4G, 4Gi or 512Mi"
+            )
+        amounts[resource] = str(amount)
+    return amounts
+
+
+def _without_empty(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if value}
+
+
+def _fields(config: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {to_camel_case(name): value for name, value in (config or {}).items()}

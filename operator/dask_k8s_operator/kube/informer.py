@@ -2,9 +2,9 @@
 
 Guarantees: after ``wait_synced``, ``objects`` is what the API held a moment ago, and every
 difference is told once to ``on_change(old, new)``, those found by listing again included; it
-outlives closed connections, forgotten resource versions (410), revoked permissions and missing
-CRDs, trying again with growing pauses, and says in ``error`` what is in the way; it never asks on
-a clock: an API where nothing happens gets one open watch.
+outlives closed connections, repeated events, forgotten resource versions (410), revoked
+permissions and missing CRDs, trying again with growing pauses, and says in ``error`` what is in
+the way; it never asks on a clock: an API where nothing happens gets one open watch.
 
 Refuses to copy: the objects are shared, readers leave them as they are.
 """
@@ -84,6 +84,7 @@ class Informer:
         self.objects: dict[ObjectKey, KubeObject] = {}
         self.error: KubeError | None = None
         self.last_progress: float = clock()
+        self.last_news: float = clock()
         self._client = client
         self._label_selector = label_selector
         self._field_selector = field_selector
@@ -100,6 +101,11 @@ class Informer:
     def is_synced(self) -> bool:
         """Whether ``objects`` has been complete once."""
         return self._synced.is_set()
+
+    @property
+    def resource_version(self) -> str | None:
+        """Up to where the changes of the API are known; None before the first list."""
+        return self._resource_version
 
     async def wait_synced(self) -> None:
         """Wait until ``objects`` is complete for the first time, however long the API is away."""
@@ -132,6 +138,7 @@ class Informer:
         for key, item in found.items():
             self._put(key, item)
         self._resource_version = listed.resource_version
+        self.last_news = self._clock()
         self._synced.set()
         self._mark_well()
 
@@ -154,8 +161,10 @@ class Informer:
             await self._pause(None)
 
     def _apply(self, event: WatchEvent) -> None:
+        self.last_progress = self.last_news = self._clock()
+        if _is_repeated(event.resource_version, self._resource_version):
+            return
         self._resource_version = event.resource_version
-        self.last_progress = self._clock()
         if event.type == "BOOKMARK":
             return
         item = event.object
@@ -199,6 +208,12 @@ class Informer:
         if isinstance(error, TooManyRequestsError):
             pause_s = max(pause_s, error.retry_after_s or 0.0)
         await self._sleep(pause_s)
+
+
+def _is_repeated(version: str, known: str | None) -> bool:
+    """Whether a watch tells again what it told before: its events come in the order of versions."""
+    are_numbers = version.isdecimal() and known is not None and known.isdecimal()
+    return are_numbers and int(version) <= int(known or 0)
 
 
 def _key(item: KubeObject) -> ObjectKey:

@@ -131,6 +131,18 @@ async def test_an_object_that_did_not_change_is_not_told_again() -> None:
     assert told.changes == [(None, "a@1")]
 
 
+async def test_a_repeated_event_does_not_bring_the_past_back() -> None:
+    events = [
+        WatchEvent("ADDED", pod("a", 2)),
+        WatchEvent("MODIFIED", pod("a", 3)),
+        WatchEvent("DELETED", pod("a", 4)),
+        WatchEvent("MODIFIED", pod("a", 3)),
+    ]
+    informer, told = await play(ScriptedApi([ObjectList([], "1")], [events]))
+    assert told.changes == [(None, "a@2"), ("a@2", "a@3"), ("a@4", None)]
+    assert informer.resource_version == "4"
+
+
 async def test_listing_again_tells_only_the_differences() -> None:
     first = ObjectList([pod("same", 1), pod("changed", 1), pod("gone", 1)], "1")
     second = ObjectList([pod("same", 1), pod("changed", 7), pod("new", 8)], "9")

@@ -54,7 +54,9 @@ class Cache:
     on_change
         Called with kind, old and new object after each change of the picture.
     progress_s
-        When the watches of a kind were last heard of, on ``clock``.
+        When the watches of a kind last brought something, on ``clock``.
+    progress_version
+        Up to which resource version the watches of a kind have told; None when that is not known.
     clock
         Seconds that never go backwards.
 
@@ -71,14 +73,18 @@ class Cache:
         on_change: OnChange | None = None,
         *,
         progress_s: Callable[[Kind], float] = lambda _: 0.0,
+        progress_version: Callable[[Kind], int | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_change = on_change
         self._progress_s = progress_s
+        self._progress_version = progress_version
         self._clock = clock
         self._objects: dict[str, dict[Key, Manifest]] = defaultdict(dict)
         self._children: dict[str, dict[Key, dict[str, Manifest]]] = defaultdict(dict)
         self._written: dict[tuple[Kind, Key], _Written] = {}
+        # Uid of the last object of that name that the watch saw go, and when.
+        self._gone: dict[tuple[Kind, Key], tuple[str | None, float]] = {}
 
     def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         """Look one object up."""
@@ -95,6 +101,8 @@ class Cache:
             return
         item["metadata"].pop("managedFields", None)  # a third of an object, of no use here
         key = _key(item)
+        if new is None:
+            self._gone[(kind, key)] = (item["metadata"].get("uid"), self._clock())
         written = self._written.get((kind, key))
         if written is not None:
             if _is_stale(item, written, is_deletion=new is None):
@@ -109,10 +117,12 @@ class Cache:
             return  # no watch would ever end the memory
         item["metadata"].pop("managedFields", None)
         key = _key(item)
-        seen = self.get(kind, *key)
+        uid, seen = item["metadata"].get("uid"), self.get(kind, *key)
         if seen is not None and (_version(seen) or 0) >= (_version(item) or 0):
             return
-        self._note(kind, key, _version(item), item["metadata"].get("uid"))
+        if self._gone.get((kind, key), (None,))[0] == uid and uid:
+            return  # the watch was faster than the answer
+        self._note(kind, key, _version(item), uid)
         self._put(kind, key, item)
 
     def remember_uncertain(self, kind: Kind, item: Manifest) -> None:
@@ -122,7 +132,8 @@ class Cache:
         told that the first one succeeded.
         """
         key = _key(item)
-        if kind == PODS and self.get(kind, *key) is None:
+        is_news = self.get(kind, *key) is None and (kind, key) not in self._gone
+        if kind == PODS and is_news:
             self._note(kind, key, None, None)
             self._put(kind, key, item)
 
@@ -137,9 +148,18 @@ class Cache:
     def expire(self) -> None:
         """Let go of memories that the watches ought to have shown by now."""
         for (kind, key), written in list(self._written.items()):
-            if self._progress_s(kind) - written.at_s > MEMORY_S:
+            is_overdue = self._progress_s(kind) - written.at_s > MEMORY_S
+            if is_overdue and self._has_passed(kind, written.version):
                 del self._written[(kind, key)]
                 self._put(kind, key, written.informed)
+        # No answer takes as long.
+        longest_s = self._clock() - 10 * MEMORY_S
+        self._gone = {place: gone for place, gone in self._gone.items() if gone[1] > longest_s}
+
+    def _has_passed(self, kind: Kind, version: int | None) -> bool:
+        # A watch that was interrupted for long tells of old times first.
+        told = self._progress_version(kind)
+        return version is None or told is None or told >= version
 
     def _note(
         self, kind: Kind, key: Key, version: int | None, uid: str | None, *, is_gone: bool = False

@@ -102,7 +102,10 @@ class Controller:
         self._around = around = surroundings or Surroundings()
         self.queue: WorkQueue[Request] = WorkQueue(clock=around.monotonic, sleep=around.sleep)
         self.cache = Cache(
-            self._enqueue_affected, progress_s=self._progress_s, clock=around.monotonic
+            self._enqueue_affected,
+            progress_s=self._progress_s,
+            progress_version=self._progress_version,
+            clock=around.monotonic,
         )
         self.informers = [
             self._build_informer(client, kind, namespace)
@@ -229,7 +232,11 @@ class Controller:
         )
 
     def _progress_s(self, kind: Kind) -> float:
-        return min(i.last_progress for i in self.informers if i.kind == kind)
+        return min(i.last_news for i in self.informers if i.kind == kind)
+
+    def _progress_version(self, kind: Kind) -> int | None:
+        versions = [i.resource_version or "" for i in self.informers if i.kind == kind]
+        return min(map(int, versions)) if all(v.isdecimal() for v in versions) else None
 
     def _draw_names(self) -> Iterator[str]:
         while True:

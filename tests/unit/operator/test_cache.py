@@ -11,10 +11,12 @@ class World:
 
     def __init__(self):
         self.now = self.progress = 1000.0
+        self.told = None
         self.changes = []
         self.cache = Cache(
             lambda kind, old, new: self.changes.append((old, new)),
             progress_s=lambda kind: self.progress,
+            progress_version=lambda kind: self.told,
             clock=lambda: self.now,
         )
 
@@ -123,3 +125,34 @@ def test_every_change_of_the_picture_is_told_once(world):
     world.cache.informed(PODS, None, pod("4"))
     world.cache.remember_deleted(PODS, "a", "x", "1")
     assert [(bool(old), bool(new)) for old, new in world.changes] == [(False, True), (True, False)]
+
+
+def test_an_answer_that_comes_after_the_end_of_its_object_does_not_revive_it(world):
+    world.cache.informed(PODS, None, pod("5"))
+    world.cache.informed(PODS, pod("5"), None)
+    world.cache.remember(PODS, pod("4"))
+    world.cache.remember_uncertain(PODS, pod(None))
+    assert world.version() is None
+
+
+def test_the_end_of_a_namesake_does_not_hide_what_we_make_next(world):
+    world.cache.informed(PODS, None, pod("5"))
+    world.cache.informed(PODS, pod("5"), None)
+    world.cache.remember(PODS, pod("8", uid="2"))
+    assert world.version() == "8"
+
+
+def test_a_write_is_kept_while_the_watch_tells_of_older_times(world):
+    world.told = 7
+    world.cache.remember(PODS, pod("9"))
+    world.progress += MEMORY_S + 1
+    world.cache.expire()
+    assert world.version() == "9"
+    world.told = 10
+    world.cache.expire()
+    assert world.version() is None
+
+
+def test_only_pods_are_remembered_without_certainty(world):
+    world.cache.remember_uncertain(DASK_WORKER_GROUPS, pod(None))
+    assert world.cache.get(DASK_WORKER_GROUPS, "a", "x") is None

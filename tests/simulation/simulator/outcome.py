@@ -1,0 +1,191 @@
+"""Whether the world is what was asked for.
+
+Guarantees to compare with what users asked for, not with what the operator says; and that what the
+operator says is true too. Refuses to wait: it looks once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dask_k8s_operator.resources.kinds import (
+    CONFIG_MAPS,
+    DASK_AUTOSCALERS,
+    DASK_CLUSTERS,
+    DASK_JOBS,
+    DASK_WORKER_GROUPS,
+    PODS,
+    SECRETS,
+    SERVICES,
+)
+from dask_k8s_operator.resources.names import (
+    agent_name,
+    default_group_name,
+    runner_name,
+    scheduler_name,
+)
+
+from .api import ApiServer, Manifest
+from .dask import Dask
+from .rules import is_live
+from .users import BYSTANDER
+
+OWNED = (PODS, SERVICES, CONFIG_MAPS, SECRETS)
+
+
+def find_difference(api: ApiServer, dask: Dask) -> str | None:
+    """Say the first thing that is not as it ought to be, None when everything is."""
+    for cluster in api.all(DASK_CLUSTERS):
+        for difference in _judge_cluster(api, dask, cluster):
+            return f"DaskCluster {_name(cluster)}: {difference}"
+    for group in api.all(DASK_WORKER_GROUPS):
+        for difference in _judge_group(api, group):
+            return f"DaskWorkerGroup {_name(group)}: {difference}"
+    for autoscaler in api.all(DASK_AUTOSCALERS):
+        for difference in _judge_autoscaler(api, dask, autoscaler):
+            return f"DaskAutoscaler {_name(autoscaler)}: {difference}"
+    for job in api.all(DASK_JOBS):
+        for difference in _judge_job(api, job):
+            return f"DaskJob {_name(job)}: {difference}"
+    return _find_left_over(api)
+
+
+def _judge_cluster(api: ApiServer, dask: Dask, cluster: Manifest) -> Iterator[str]:
+    namespace, name, spec = *_place(cluster), cluster["spec"]
+    pod = api.find(PODS, namespace, scheduler_name(name))
+    service = api.find(SERVICES, namespace, scheduler_name(name))
+    scheduler = dask.schedulers.get((namespace, name))
+    if spec.get("idleTimeout") and scheduler is not None and not scheduler.unfinished:
+        yield "is idle and there"
+    for what, item in (("scheduler Pod", pod), ("Service", service)):
+        if item is None or not _owns(cluster, item):
+            yield f"has no {what}"
+            return
+    if pod is None or not _is_ready(pod):
+        yield "its scheduler is not ready"
+    group = api.find(DASK_WORKER_GROUPS, namespace, default_group_name(name))
+    if group is None or not _owns(cluster, group):
+        yield "has no default group"
+        return
+    if group["spec"]["worker"].get("spec") != spec["worker"].get("spec"):
+        yield "its default group has another Pod spec"
+    status = cluster.get("status") or {}
+    yield from _judge_status(cluster, status)
+    if status.get("phase") != "Running":
+        yield f"its phase is {status.get('phase')}"
+    groups = [
+        item
+        for item in api.all(DASK_WORKER_GROUPS)
+        if item["spec"]["cluster"] == name and item["metadata"]["namespace"] == namespace
+    ]
+    desired = sum(item["spec"]["worker"]["replicas"] for item in groups)
+    if status.get("ready") != f"{desired}/{desired}":
+        yield f"says {status.get('ready')} of {desired} workers"
+
+
+def _judge_group(api: ApiServer, group: Manifest) -> Iterator[str]:
+    metadata, status = group["metadata"], group.get("status") or {}
+    pods = [pod for pod in api.all(PODS) if _owns(group, pod)]
+    cluster = api.find(DASK_CLUSTERS, metadata["namespace"], group["spec"]["cluster"])
+    if cluster is None:
+        if _condition(status, "WorkersReady").get("reason") != "ClusterMissing":
+            yield "does not say that its cluster is missing"
+        return
+    if not _owns(cluster, group):
+        yield "is not adopted by its cluster"
+    desired = group["spec"]["worker"]["replicas"]
+    if len(pods) != desired:
+        yield f"has {len(pods)} Pods of {desired}"
+    if not all(is_live(pod) and _is_ready(pod) for pod in pods):
+        yield "not all of its Pods are ready"
+    yield from _judge_status(group, status)
+    if status.get("ready") != f"{desired}/{desired}" or status.get("replicas") != desired:
+        yield f"says {status.get('ready')} of {desired} workers"
+
+
+def _judge_status(item: Manifest, status: Manifest) -> Iterator[str]:
+    if status.get("observedGeneration") != item["metadata"]["generation"]:
+        yield "has not seen the last edit"
+    if _condition(status, "Ready").get("status") != "True":
+        yield f"is not called ready: {status.get('message')}"
+    for trouble in ("Degraded", "Retiring"):
+        if _condition(status, trouble).get("status") != "False":
+            yield f"is called {trouble}: {status.get('message')}"
+    if "message" in status:
+        yield f"complains: {status['message']}"
+
+
+def _judge_autoscaler(api: ApiServer, dask: Dask, autoscaler: Manifest) -> Iterator[str]:
+    metadata, spec = autoscaler["metadata"], autoscaler["spec"]
+    place = (metadata["namespace"], spec["cluster"])
+    cluster = api.find(DASK_CLUSTERS, *place)
+    active = _condition(autoscaler.get("status") or {}, "Active")
+    name = spec.get("workerGroup") or default_group_name(spec["cluster"])
+    group = api.find(DASK_WORKER_GROUPS, metadata["namespace"], name)
+    if cluster is None or group is None:
+        if active.get("status") != "False":
+            yield "does not say that it has nothing to scale"
+        return
+    if not _owns(cluster, autoscaler):
+        yield "is not adopted by its cluster"
+    scheduler = dask.schedulers.get(place)
+    target = scheduler.target() if scheduler else 0
+    wanted = max(spec["minimum"], min(spec["maximum"], target))
+    if group["spec"]["worker"]["replicas"] != wanted:
+        yield f"its group has {group['spec']['worker']['replicas']}, not {wanted}"
+    if active.get("status") != "True":
+        yield "is not active"
+
+
+def _judge_job(api: ApiServer, job: Manifest) -> Iterator[str]:
+    metadata, status = job["metadata"], job.get("status") or {}
+    place = (metadata["namespace"], metadata["name"])
+    is_over = status.get("jobStatus") in ("Successful", "Failed")
+    for kind, name in ((DASK_CLUSTERS, place[1]), (PODS, runner_name(place[1]))):
+        there = api.find(kind, place[0], name)
+        if there is not None and not _owns(job, there):
+            if not is_over and "belongs to something else" not in status.get("message", ""):
+                yield "does not say that its name is taken"
+            return
+    if not is_over:
+        yield f"is {status.get('jobStatus')}"
+    if api.find(DASK_CLUSTERS, *place) is not None:
+        yield "its cluster is still there"
+
+
+def _find_left_over(api: ApiServer) -> str | None:
+    for kind in OWNED:
+        for item in api.all(kind):
+            owners = item["metadata"].get("ownerReferences") or []
+            is_bystander = kind == PODS and item["spec"]["containers"][0]["name"] == BYSTANDER
+            if not is_bystander and not any(api.has_uid(owner["uid"]) for owner in owners):
+                return f"{kind.kind} {_name(item)} is left over"
+    for cluster in api.all(DASK_CLUSTERS):
+        name = agent_name(cluster["metadata"]["name"])
+        for kind in (CONFIG_MAPS, SECRETS):
+            if api.find(kind, cluster["metadata"]["namespace"], name) is None:
+                return f"{kind.kind} {name} is missing"
+    return None
+
+
+def _owns(owner: Manifest, item: Manifest) -> bool:
+    references = item["metadata"].get("ownerReferences") or []
+    return any(reference["uid"] == owner["metadata"]["uid"] for reference in references)
+
+
+def _is_ready(pod: Manifest) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    is_ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return is_ready and not pod["metadata"].get("deletionTimestamp")
+
+
+def _condition(status: Manifest, type_: str) -> Manifest:
+    return next((c for c in status.get("conditions") or [] if c["type"] == type_), {})
+
+
+def _place(item: Manifest) -> tuple[str, str]:
+    return item["metadata"]["namespace"], item["metadata"]["name"]
+
+
+def _name(item: Manifest) -> str:
+    return f"{item['metadata']['namespace']}/{item['metadata']['name']}"

@@ -218,6 +218,10 @@ class KubeCluster(SpecCluster):  # type: ignore[misc]
 
     scale_up = scale
 
+    def logs(self, *args: Any, **kwargs: Any) -> Any:
+        """Get the logs; the older name of ``get_logs``."""
+        return self.get_logs(*args, **kwargs)
+
     @property
     def dashboard_link(self) -> str:
         """Where this user's browser finds the dashboard."""

@@ -26,13 +26,14 @@ from dask_k8s_operator.resources.names import COMM_PORT, DASHBOARD_PORT
 from .auth import Auth, ClusterAuth, connect
 from .helmrelease import Release, find_release
 from .helmscale import retire_before_scaling_down
+from .observed import ObservedWorkers
 from .podwatch import PodWatch
 from .reach import Address
 from .servicereach import Wish, build_proxied_link, reach_service, wants_local_dashboard
 from .spec import check_count
 
 
-class HelmCluster(Cluster):  # type: ignore[misc]
+class HelmCluster(ObservedWorkers, Cluster):  # type: ignore[misc]
     """Connect to the Dask cluster that a Helm release runs.
 
     The release is found by what Helm leaves in Kubernetes; no helm program is needed. Closing it
@@ -179,16 +180,6 @@ class HelmCluster(Cluster):  # type: ignore[misc]
     def dashboard_link(self) -> str:
         """Where this user's browser finds the dashboard."""
         return build_proxied_link(self._dashboard_address)
-
-    @property
-    def plan(self) -> set[Any]:
-        """Names of the workers that the scheduler knows."""
-        return set(self.observed)
-
-    @property
-    def requested(self) -> set[Any]:
-        """Names of the workers that the scheduler knows."""
-        return set(self.observed)
 
     def __await__(self) -> Generator[Any, Any, HelmCluster]:
         async def started() -> HelmCluster:

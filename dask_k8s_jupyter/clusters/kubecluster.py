@@ -28,6 +28,7 @@ from . import actions
 from .dashboard import build_dashboard_link
 from .exits import close_at_exit, forget
 from .logs import read_cluster_logs
+from .observed import Adaptivity, ObservedWorkers
 from .panel import Panel
 from .session import Session
 from .settings import CreateMode, resolve_bounds, resolve_settings
@@ -38,7 +39,7 @@ from .workers import subscribe_again, wait_for_workers
 logger = logging.getLogger(__name__)
 
 
-class KubeCluster(Cluster):  # type: ignore[misc]
+class KubeCluster(ObservedWorkers, Cluster):  # type: ignore[misc]
     """Launch a Dask cluster on Kubernetes, or connect to one.
 
     Every argument that is None takes its value from the ``kubernetes`` section of Dask's
@@ -199,7 +200,8 @@ class KubeCluster(Cluster):  # type: ignore[misc]
         --------
         >>> cluster.adapt(minimum=1, maximum=10)  # doctest: +SKIP
         """
-        return self.sync(self._adapt, minimum, maximum)
+        bounds = resolve_bounds(minimum, maximum)
+        return Adaptivity(*bounds, self.sync(self._adapt, *bounds))
 
     def add_worker_group(
         self,
@@ -344,9 +346,9 @@ class KubeCluster(Cluster):  # type: ignore[misc]
         client = self.session.client
         await actions.scale_cluster(client, self.namespace, self.name, n, worker_group)
 
-    async def _adapt(self, minimum: int | None, maximum: int | None) -> None:
-        bounds = resolve_bounds(minimum, maximum)
-        await actions.adapt_cluster(self.session.client, self.namespace, self.name, *bounds)
+    async def _adapt(self, minimum: int, maximum: int) -> None:
+        client = self.session.client
+        await actions.adapt_cluster(client, self.namespace, self.name, minimum, maximum)
 
     async def _add_worker_group(
         self, name: str, varied: tuple[Any, ...], custom_spec: Mapping[str, Any] | None

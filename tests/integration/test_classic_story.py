@@ -169,7 +169,7 @@ import operator, os, sys
 from dask_k8s_jupyter.classic import KubeCluster, make_pod_spec
 
 template = make_pod_spec({image!r}, extra_container_config={{"imagePullPolicy": "IfNotPresent"}})
-template.spec.containers[0].args[-1] = "3"  # the death time-out
+template.spec.containers[0].args[-1] = "15"  # the death time-out
 with KubeCluster(template, name="remote", n_workers=1) as cluster:
     with cluster.get_client() as client:
         assert client.submit(operator.add, 1, 2).result(timeout=60) == 3

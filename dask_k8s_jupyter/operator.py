@@ -1,0 +1,26 @@
+"""The names that ``dask_kubernetes.operator`` has, for code that moves over by changing the import.
+
+New code takes them from ``dask_k8s_jupyter`` itself. Importing this is cheap: names are looked up
+when they are used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import CreateMode, KubeCluster, make_cluster_spec, make_worker_spec
+
+__all__ = ["CreateMode", "KubeCluster", "make_cluster_spec", "make_worker_spec"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import dask_k8s_jupyter
+
+    return getattr(dask_k8s_jupyter, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -66,10 +66,14 @@ class Applier:
         refusals: list[Refusal] = []
         failures: list[BaseException] = []
         for step in plan.steps:
+            refused: dict[Kind, Refusal] = {}
             outcomes = await asyncio.gather(
-                *(self._write(write, refusals) for write in step), return_exceptions=True
+                *(self._write(write, refused) for write in step), return_exceptions=True
             )
             failures += [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+            # In the order of the plan, whichever answer came first: a status that named another
+            # one each time would be written for ever.
+            refusals = [refused[kind] for kind in _kinds_of(step) if kind in refused]
             if refusals or failures:
                 break
         await self._write_status(kind, item, plan.status)
@@ -79,9 +83,9 @@ class Applier:
             raise failure
         return tuple(refusals)
 
-    async def _write(self, write: Write, refusals: list[Refusal]) -> None:
+    async def _write(self, write: Write, refused: dict[Kind, Refusal]) -> None:
         # What refuses one of a thousand Pods (a quota, say) refuses the others too.
-        if refusals:
+        if write.kind in refused:
             return
         try:
             if isinstance(write, Create):
@@ -91,7 +95,7 @@ class Applier:
             else:
                 await self._delete(write)
         except _REFUSALS as error:
-            refusals.append(_refuse(write, error))
+            refused.setdefault(write.kind, _refuse(write, error))
 
     async def _create(self, write: Create) -> None:
         try:
@@ -216,6 +220,10 @@ def diff_status(before: Manifest | None, after: Manifest | None) -> Manifest | N
     changes = {key: value for key, value in after.items() if before.get(key) != value}
     changes.update(dict.fromkeys(key for key in before if key not in after))
     return changes or None
+
+
+def _kinds_of(step: tuple[Write, ...]) -> list[Kind]:
+    return list(dict.fromkeys(write.kind for write in step))
 
 
 def _describe(write: Write) -> str:

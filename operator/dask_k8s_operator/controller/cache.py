@@ -141,7 +141,8 @@ class Cache:
         """Take in that an object is gone."""
         key = (namespace, name)
         seen = self.get(kind, *key)
-        if seen is not None and seen["metadata"].get("uid") == uid:
+        # One that was never certain to be there has no uid.
+        if seen is not None and seen["metadata"].get("uid", "") == uid:
             self._note(kind, key, _version(seen), uid, is_gone=True)
             self._put(kind, key, None)
 

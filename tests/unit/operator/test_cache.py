@@ -156,3 +156,12 @@ def test_a_write_is_kept_while_the_watch_tells_of_older_times(world):
 def test_only_pods_are_remembered_without_certainty(world):
     world.cache.remember_uncertain(DASK_WORKER_GROUPS, pod(None))
     assert world.cache.get(DASK_WORKER_GROUPS, "a", "x") is None
+
+
+def test_a_pod_that_was_never_certain_to_be_there_can_be_found_gone(world):
+    unborn = pod(None)
+    del unborn["metadata"]["uid"]
+    world.cache.remember_uncertain(PODS, unborn)
+    world.cache.remember_deleted(PODS, "a", "x", "")
+    assert world.version() is None
+    assert world.cache.get(PODS, "a", "x") is None

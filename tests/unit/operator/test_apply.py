@@ -1,4 +1,4 @@
-"""Plans are written side by side, and what is refused reads the same whichever answer came first."""
+"""Plans are written side by side; what is refused reads the same whichever answer came first."""
 
 import asyncio
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import weakref
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from aiohttp.abc import AbstractResolver, ResolveResult
+
+GOODBYE_S = 1.0
+GOODBYE_STEP_S = 0.005
 
 
 def find_proxy(host: str) -> str | None:
@@ -55,13 +59,35 @@ class Resolver(AbstractResolver):
         """Nothing to close."""
 
 
-def build_socket(address: Any) -> socket.socket:
-    """Build a socket that notices within a minute when its other end is gone without a word."""
-    family, kind, protocol, _, _ = address
-    sock = socket.socket(family, kind, protocol)
-    sock.setblocking(False)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, seconds in (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, option):  # macOS spells the first one differently
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
-    return sock
+class Sockets:
+    """Builds the sockets of one session, and waits for their end.
+
+    A session that is closed has only begun to say goodbye to TLS peers: an event loop that ends at
+    once would leave sockets open.
+    """
+
+    def __init__(self) -> None:
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def build(self, address: Any) -> socket.socket:
+        """Build a socket that notices within a minute when its other end is gone without a word."""
+        family, kind, protocol, _, _ = address
+        sock = socket.socket(family, kind, protocol)
+        self._sockets.add(sock)
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, seconds in (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+            if hasattr(socket, option):  # macOS spells the first one differently
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+        return sock
+
+    async def wait_closed(self) -> None:
+        """Wait until all are closed, at most ``GOODBYE_S``."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + GOODBYE_S
+        # A socket tells nobody that it is closed.
+        while self._has_open() and loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(GOODBYE_STEP_S)
+
+    def _has_open(self) -> bool:
+        return any(sock.fileno() != -1 for sock in self._sockets)

@@ -21,7 +21,7 @@ import orjson
 from dask_k8s_operator import __version__
 
 from .auth import Credentials
-from .connect import Resolver, build_socket, find_proxy
+from .connect import Resolver, Sockets, find_proxy
 from .errors import ApiError, ApiUnreachableError, Target, TooManyRequestsError, build_api_error
 
 Params = Mapping[str, str | int | None]
@@ -48,11 +48,12 @@ class Transport:
     def __init__(self, credentials: Credentials, *, concurrency: int = DEFAULT_CONCURRENCY) -> None:
         self._credentials = credentials
         self._slots = asyncio.Semaphore(concurrency)
+        self._sockets = Sockets()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0,
                 ssl=credentials.tls or True,
-                socket_factory=build_socket,
+                socket_factory=self._sockets.build,
                 resolver=Resolver(),
             ),
             headers={"User-Agent": f"dask-k8s/{__version__}"},
@@ -62,6 +63,7 @@ class Transport:
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
+        await self._sockets.wait_closed()
 
     async def json(self, method: str, path: str, target: Target, **options: Any) -> Any:
         """Ask and parse the whole answer; options are those of ``read``."""

@@ -17,6 +17,8 @@ _KINDS = {
         kinds.SERVICE_ACCOUNTS,
         kinds.CLUSTER_ROLES,
         kinds.CLUSTER_ROLE_BINDINGS,
+        kinds.ROLES,
+        kinds.ROLE_BINDINGS,
         kinds.CUSTOM_RESOURCE_DEFINITIONS,
         kinds.PODS,
     )

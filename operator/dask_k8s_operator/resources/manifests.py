@@ -7,17 +7,21 @@ compares). Refuses to grant more than reading and making Secrets by name: it nev
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from .crds import build_crds
-from .kinds import DASK_KINDS, GROUP, RBAC_GROUP
+from .kinds import DASK_KINDS, GROUP, LEASES, RBAC_GROUP
+from .names import CLUSTER_NAME_LABEL, COMPONENT_LABEL, SCHEDULER
+from .yamltext import write_yaml
 
 DEFAULT_NAMESPACE = "dask-operator"
 DEFAULT_IMAGE = "ghcr.io/dask/dask-k8s-operator:0.1.0"
 NAME = "dask-operator"
+# The Lease that says which operator works, in the operator's namespace.
+LEASE_NAME = NAME
+LEASE_READER = "dask-operator-lease-reader"
 HEALTH_PORT = 8080
 
 _EDIT = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
@@ -29,44 +33,55 @@ Manifest = dict[str, Any]
 
 
 def build_operator_manifests(
-    namespace: str = DEFAULT_NAMESPACE, image: str = DEFAULT_IMAGE
+    namespace: str = DEFAULT_NAMESPACE,
+    image: str = DEFAULT_IMAGE,
+    *,
+    single_namespace: bool = False,
 ) -> list[Manifest]:
     """Build what an installation needs besides the custom resource definitions.
 
     Parameters
     ----------
     namespace
-        Where the operator runs; it serves all namespaces.
+        Where the operator runs.
     image
         Image with the operator in it.
+    single_namespace
+        Whether it serves only its own namespace, with Roles in place of ClusterRoles; else all.
 
     Examples
     --------
     >>> [manifest["kind"] for manifest in build_operator_manifests()][:3]
     ['Namespace', 'ServiceAccount', 'ClusterRole']
     """
-    return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {"name": NAME, "namespace": namespace},
-        },
-        _cluster_role(NAME, operator_rules()),
-        _cluster_role_binding(namespace),
-        build_deployment(namespace, image),
-        _cluster_role(
-            "dask-user",
-            user_rules(),
-            {f"{_AGGREGATE}edit": "true", f"{_AGGREGATE}admin": "true"}
-            | {f"{_AGGREGATE_KUBEFLOW}edit": "true"},
+    place = {"name": NAME, "namespace": namespace}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": place}
+    leases = [
+        _role(f"{NAME}-lease", lease_rules(), namespace),
+        _binding(f"{NAME}-lease", [_account(namespace)], namespace),
+        _role(
+            LEASE_READER,
+            [{**_rule([LEASES.group], ["leases"], ["get"]), "resourceNames": [LEASE_NAME]}],
+            namespace,
         ),
-        _cluster_role(
-            "dask-viewer",
-            viewer_rules(),
-            {f"{_AGGREGATE}view": "true", f"{_AGGREGATE_KUBEFLOW}view": "true"},
-        ),
+        _binding(LEASE_READER, [_group("system:authenticated")], namespace),
     ]
+    scope = namespace if single_namespace else None
+    permissions = [
+        _role(NAME, operator_rules(), scope),
+        _binding(NAME, [_account(namespace)], scope),
+    ]
+    deployment = build_deployment(namespace, image, single_namespace=single_namespace)
+    people = [
+        _role("dask-user", user_rules(), scope, _aggregation("edit", "admin")),
+        _role("dask-viewer", viewer_rules(), scope, _aggregation("view")),
+    ]
+    first = [] if single_namespace else [_namespace(namespace)]
+    return [*first, account, *permissions, *leases, deployment, *people]
+
+
+def _namespace(name: str) -> Manifest:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
 def operator_rules() -> list[Manifest]:
@@ -83,6 +98,14 @@ def operator_rules() -> list[Manifest]:
         _rule([""], ["configmaps"], ["get", "create", "patch"]),
         _rule([""], ["secrets"], ["get", "create"]),
         _rule([""], ["events"], ["create", "patch"]),
+    ]
+
+
+def lease_rules() -> list[Manifest]:
+    """What leader election needs; a creation cannot be limited to a name."""
+    return [
+        _rule([LEASES.group], ["leases"], ["create"]),
+        {**_rule([LEASES.group], ["leases"], ["get", "patch"]), "resourceNames": [LEASE_NAME]},
     ]
 
 
@@ -108,7 +131,7 @@ def viewer_rules() -> list[Manifest]:
     ]
 
 
-def build_deployment(namespace: str, image: str) -> Manifest:
+def build_deployment(namespace: str, image: str, *, single_namespace: bool = False) -> Manifest:
     """Build the operator's Deployment: non-root, read-only root file system, probed."""
     labels = {"app.kubernetes.io/name": NAME}
     return {
@@ -116,9 +139,8 @@ def build_deployment(namespace: str, image: str) -> Manifest:
         "kind": "Deployment",
         "metadata": {"name": NAME, "namespace": namespace, "labels": labels},
         "spec": {
-            # One at a time: the old one ends before the new one starts.
+            # However many there are, the one that has the lease works; the others wait for it.
             "replicas": 1,
-            "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": {**labels, "sidecar.istio.io/inject": "false"}},
@@ -129,19 +151,25 @@ def build_deployment(namespace: str, image: str) -> Manifest:
                         "runAsUser": 65532,
                         "seccompProfile": {"type": "RuntimeDefault"},
                     },
-                    "containers": [_operator_container(image)],
+                    "containers": [_operator_container(image, single_namespace)],
                 },
             },
         },
     }
 
 
-def _operator_container(image: str) -> Manifest:
+def _operator_container(image: str, single_namespace: bool) -> Manifest:
+    environment = [
+        _field("POD_NAME", "metadata.name"),
+        _field("POD_NAMESPACE", "metadata.namespace"),
+    ]
+    arguments = ["--namespace=$(POD_NAMESPACE)"] if single_namespace else []
     return {
         "name": "operator",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["python", "-m", "dask_k8s_operator"],
+        "command": ["python", "-m", "dask_k8s_operator", *arguments],
+        "env": environment,
         "ports": [{"name": "health", "containerPort": HEALTH_PORT, "protocol": "TCP"}],
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
         "livenessProbe": {
@@ -158,28 +186,86 @@ def _operator_container(image: str) -> Manifest:
     }
 
 
-def _cluster_role_binding(namespace: str) -> Manifest:
+def _field(name: str, path: str) -> Manifest:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def build_network_policy() -> Manifest:
+    """Build the NetworkPolicy for a namespace with clusters: who may reach schedulers.
+
+    The dashboard's port (8787), which also serves the agent, is open to the cluster itself, to the
+    operator and to notebooks; the port for clients and workers (8786) to the namespace's Pods.
+    """
+    notebooks = [
+        {"matchExpressions": [{"key": "notebook-name", "operator": "Exists"}]},  # Kubeflow
+        {"matchLabels": {"component": "singleuser-server"}},  # JupyterHub
+        {"matchLabels": {"dask.org/client": "true"}},  # anybody else who should
+    ]
+    members = {"matchExpressions": [{"key": CLUSTER_NAME_LABEL, "operator": "Exists"}]}
+    operator = {
+        # In whichever namespace it runs: its name is chosen at the installation.
+        "namespaceSelector": {},
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
+    }
+    peers = [{"podSelector": selector} for selector in (members, *notebooks)]
     return {
-        "apiVersion": f"{RBAC_GROUP}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": NAME},
-        "roleRef": {"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": NAME},
-        "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": namespace}],
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "dask-schedulers"},
+        "spec": {
+            "podSelector": {"matchLabels": {COMPONENT_LABEL: SCHEDULER}},
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {"from": [*peers, operator], "ports": [{"protocol": "TCP", "port": 8787}]},
+                {"from": [{"podSelector": {}}], "ports": [{"protocol": "TCP", "port": 8786}]},
+            ],
+        },
     }
 
 
-def _cluster_role(
-    name: str, rules: list[Manifest], labels: dict[str, str] | None = None
+def _role(
+    name: str,
+    rules: list[Manifest],
+    namespace: str | None,
+    labels: dict[str, str] | None = None,
 ) -> Manifest:
+    """Build a Role, or a ClusterRole where ``namespace`` is None; only the latter aggregates."""
     metadata: Manifest = {"name": name}
-    if labels:
+    if namespace:
+        metadata["namespace"] = namespace
+    elif labels:
         metadata["labels"] = labels
     return {
         "apiVersion": f"{RBAC_GROUP}/v1",
-        "kind": "ClusterRole",
+        "kind": "Role" if namespace else "ClusterRole",
         "metadata": metadata,
         "rules": rules,
     }
+
+
+def _binding(name: str, subjects: list[Manifest], namespace: str | None) -> Manifest:
+    kind = "Role" if namespace else "ClusterRole"
+    return {
+        "apiVersion": f"{RBAC_GROUP}/v1",
+        "kind": f"{kind}Binding",
+        "metadata": {"name": name, **({"namespace": namespace} if namespace else {})},
+        "roleRef": {"apiGroup": RBAC_GROUP, "kind": kind, "name": name},
+        "subjects": subjects,
+    }
+
+
+def _account(namespace: str) -> Manifest:
+    return {"kind": "ServiceAccount", "name": NAME, "namespace": namespace}
+
+
+def _group(name: str) -> Manifest:
+    return {"apiGroup": RBAC_GROUP, "kind": "Group", "name": name}
+
+
+def _aggregation(*roles: str) -> dict[str, str]:
+    own = {f"{_AGGREGATE}{role}": "true" for role in roles}
+    # Kubeflow has no admin of its own kind: its administrators have what editors have.
+    return own | {f"{_AGGREGATE_KUBEFLOW}{roles[0]}": "true"}
 
 
 def _rule(groups: list[str], resources: list[str], verbs: list[str]) -> Manifest:
@@ -189,41 +275,33 @@ def _rule(groups: list[str], resources: list[str], verbs: list[str]) -> Manifest
 def build_manifest_files() -> dict[str, str]:
     """Build the text of every file of ``operator/manifests/`` by name.
 
-    YAML contains JSON, so the files are JSON in block form, and no YAML library is needed.
+    The folder itself installs for the whole cluster, ``single-namespace/`` for one namespace;
+    ``network-policy/`` is for namespaces with clusters in them.
     """
-    files = {f"crds/{crd['metadata']['name']}.yaml": _yaml_documents([crd]) for crd in build_crds()}
-    files["operator.yaml"] = _yaml_documents(build_operator_manifests())
-    resources = "".join(f"  - {name}\n" for name in sorted(files))
-    files["kustomization.yaml"] = (
-        f"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n{resources}"
+    crds = {f"{crd['metadata']['name']}.yaml": crd for crd in build_crds()}
+    files = {f"crds/{name}": write_yaml([crd]) for name, crd in crds.items()}
+    files["crds/kustomization.yaml"] = _kustomization(sorted(crds))
+    files["operator.yaml"] = write_yaml(build_operator_manifests())
+    files["kustomization.yaml"] = _kustomization(["crds", "operator.yaml"])
+    single = build_operator_manifests(single_namespace=True)
+    files["single-namespace/operator.yaml"] = write_yaml(single)
+    files["single-namespace/kustomization.yaml"] = _kustomization(
+        ["../crds", "operator.yaml"], namespace=DEFAULT_NAMESPACE
     )
+    files["network-policy/network-policy.yaml"] = write_yaml([build_network_policy()])
+    files["network-policy/kustomization.yaml"] = _kustomization(["network-policy.yaml"])
     return files
 
 
-def _yaml_documents(manifests: list[Manifest]) -> str:
-    return "---\n".join("\n".join(_yaml_lines(manifest)) + "\n" for manifest in manifests)
-
-
-def _yaml_lines(value: Any, indent: str = "") -> list[str]:
-    lines: list[str] = []
-    pairs = value.items() if isinstance(value, dict) else [(None, item) for item in value]
-    for key, item in pairs:
-        lead = f"{indent}-" if key is None else f"{indent}{key}:"
-        if not isinstance(item, (dict, list)) or not item:
-            lines.append(f"{lead} {_yaml_scalar(item)}")
-        elif key is None:
-            nested = _yaml_lines(item, indent + "  ")
-            lines += [f"{lead} {nested[0].lstrip()}", *nested[1:]]
-        else:
-            lines += [lead, *_yaml_lines(item, indent + "  ")]
-    return lines
-
-
-def _yaml_scalar(value: Any) -> str:
-    # Plain words stay bare for the reader; everything else is quoted as in JSON, which is YAML too.
-    words = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
-    is_plain = isinstance(value, str) and value[:1].isalpha() and value.replace("-", "").isalpha()
-    return value if is_plain and value.lower() not in words else json.dumps(value)
+def _kustomization(resources: list[str], namespace: str | None = None) -> str:
+    lines = ["apiVersion: kustomize.config.k8s.io/v1beta1", "kind: Kustomization"]
+    if namespace:
+        lines += [
+            "# The namespace to serve, which has to be there: change it here.",
+            f"namespace: {namespace}",
+        ]
+    lines += ["resources:", *(f"  - {name}" for name in resources)]
+    return "\n".join(lines) + "\n"
 
 
 def main(arguments: list[str]) -> None:

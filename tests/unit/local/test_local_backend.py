@@ -373,6 +373,8 @@ def test_an_account_may_what_its_bindings_grant_where_they_grant_it(api):
                 "ServiceAccount": "serviceaccounts",
                 "ClusterRole": "clusterroles",
                 "ClusterRoleBinding": "clusterrolebindings",
+                "Role": "roles",
+                "RoleBinding": "rolebindings",
             }[manifest["kind"]]
             api.create(plural, manifest, manifest["metadata"].get("namespace", ""))
     subject = {"kind": "ServiceAccount", "name": "nb", "namespace": "default"}

@@ -7,7 +7,11 @@ import pytest
 import yaml
 
 from dask_k8s_operator.resources.crds import build_crds
-from dask_k8s_operator.resources.manifests import build_manifest_files, operator_rules
+from dask_k8s_operator.resources.manifests import (
+    build_manifest_files,
+    build_operator_manifests,
+    operator_rules,
+)
 
 MANIFESTS = Path(__file__).parents[3] / "operator" / "manifests"
 CRDS = {crd["spec"]["names"]["plural"]: crd for crd in build_crds()}
@@ -81,10 +85,38 @@ def test_the_manifests_in_the_repository_are_generated_ones():
 
 def test_the_written_yaml_says_the_same_as_the_values():
     for name, text in build_manifest_files().items():
-        if name.startswith("crds/"):
+        if name.startswith("crds/") and not name.endswith("kustomization.yaml"):
             assert [yaml.safe_load(text)] == [
                 crd for crd in build_crds() if f"crds/{crd['metadata']['name']}.yaml" == name
             ]
+
+
+@pytest.mark.parametrize("single_namespace", [False, True])
+def test_every_manifest_is_written_as_it_is(single_namespace):
+    manifests = build_operator_manifests(single_namespace=single_namespace)
+    folder = "single-namespace/" if single_namespace else ""
+    text = build_manifest_files()[f"{folder}operator.yaml"]
+    assert list(yaml.safe_load_all(text)) == manifests
+    is_namespaced = {m["kind"]: bool(m["metadata"].get("namespace")) for m in manifests}
+    assert ("ClusterRole" in is_namespaced) is not single_namespace
+    if single_namespace:
+        assert all(is_namespaced.values())
+
+
+def test_everybody_may_see_who_leads_and_nothing_else():
+    manifests = build_operator_manifests()
+    (binding,) = (
+        m
+        for m in manifests
+        if m["kind"].endswith("Binding") and m["subjects"][0]["kind"] == "Group"
+    )
+    (role,) = (
+        m
+        for m in manifests
+        if (m["kind"], m["metadata"]["name"]) == ("Role", binding["roleRef"]["name"])
+    )
+    (rule,) = role["rules"]
+    assert (rule["verbs"], rule["resourceNames"]) == (["get"], ["dask-operator"])
 
 
 def test_the_operator_may_not_list_secrets_nor_anything_with_a_star():

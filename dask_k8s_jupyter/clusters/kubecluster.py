@@ -28,7 +28,7 @@ from . import actions
 from .dashboard import build_dashboard_link
 from .exits import close_at_exit, forget
 from .logs import read_cluster_logs
-from .observed import Adaptivity, ObservedWorkers
+from .observed import Adaptivity, ObservedWorkers, SchedulerJupyter
 from .panel import Panel
 from .session import Session
 from .settings import CreateMode, resolve_bounds, resolve_settings
@@ -39,7 +39,7 @@ from .workers import subscribe_again, wait_for_workers
 logger = logging.getLogger(__name__)
 
 
-class KubeCluster(ObservedWorkers, Cluster):  # type: ignore[misc]
+class KubeCluster(ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[misc]
     """Launch a Dask cluster on Kubernetes, or connect to one.
 
     Every argument that is None takes its value from the ``kubernetes`` section of Dask's

@@ -34,6 +34,18 @@ class ObservedWorkers:
         return self.get_logs(*args, **kwargs)
 
 
+class SchedulerJupyter:
+    """A cluster manager whose scheduler may run a Jupyter server too (``jupyter=True``)."""
+
+    dashboard_link: Any
+
+    @property
+    def jupyter_link(self) -> str:
+        """Where this user's browser finds the scheduler's Jupyter server, beside its dashboard."""
+        base = str(self.dashboard_link).removesuffix("/status")
+        return f"{base}/jupyter/lab" if base else ""
+
+
 class Adaptivity:
     """The bounds between which a cluster is scaled by its load.
 

@@ -2,96 +2,103 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
+from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from dask_k8s_jupyter.clusters.actions import check_installed
-from dask_k8s_jupyter.errors import DaskKubernetesError, explain
 from dask_k8s_jupyter.state import (
+    ClusterStore,
     ClusterView,
-    build_cluster_view,
     format_age,
-    format_workers,
+    format_cores,
+    format_memory,
     parse_time,
 )
-from dask_k8s_operator.kube import KubeClient
-from dask_k8s_operator.kube.errors import KubeError
-from dask_k8s_operator.resources.kinds import DASK_AUTOSCALERS, DASK_CLUSTERS, DASK_WORKER_GROUPS
+from dask_k8s_operator.resources.kinds import DASK_CLUSTERS
+
+from .common import choose_namespace, connect, connection_options, namespace_option, run
+from .output import output_option, print_document, print_table
+
+HEADINGS = ("NAMESPACE", "NAME", "STATE", "WORKERS", "CORES", "MEMORY", "ADAPTS", "AGE", "REASON")
 
 
 @click.command("list")
-@click.option("--namespace", "-n", help="Whose clusters; else the context's namespace.")
+@namespace_option
 @click.option("--all-namespaces", "-A", is_flag=True, help="Those of every namespace.")
-@click.option(
-    "--output", "-o", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
-def list_clusters(namespace: str | None, all_namespaces: bool, output: str) -> None:
+@output_option
+@connection_options
+def list_clusters(
+    namespace: str | None,
+    all_namespaces: bool,
+    output: str,
+    kubeconfig: str | None,
+    context: str | None,
+) -> None:
     """List Dask clusters, with what they wait for."""
-    try:
-        views = asyncio.run(read_views(namespace, all_namespaces))
-    except (KubeError, DaskKubernetesError) as error:
-        raise click.ClickException(str(explain(error))) from error
-    if output == "json":
-        click.echo(json.dumps([view.to_json() for view in views], indent=2))
-    else:
-        Console(highlight=False).print(build_table(views))
+    if namespace and all_namespaces:
+        raise click.UsageError("Give --namespace or --all-namespaces, not both")
+    where, views = run(_read_views(kubeconfig, context, namespace, all_namespaces))
+    if output == "table" and not views:
+        click.echo(f"No Dask clusters {where}. Make one with `dask-k8s create NAME`", err=True)
+        return
+    print_views(views, output)
 
 
-async def read_views(namespace: str | None, all_namespaces: bool) -> list[ClusterView]:
-    """Read the clusters of a namespace, or of all, once."""
-    async with await KubeClient.connect() as client:
-        scope = None if all_namespaces else namespace or client.namespace
+async def _read_views(
+    kubeconfig: str | None, context: str | None, namespace: str | None, everywhere: bool
+) -> tuple[str, list[ClusterView]]:
+    async with connect(kubeconfig, context) as client:
+        scope = None if everywhere else choose_namespace(client, namespace)
         await check_installed(client)
-        return await _draw(client, scope)
+        # The store waits for what it may not read; a person wants to hear of it.
+        await client.list(DASK_CLUSTERS, scope)
+        store = ClusterStore(client, scope)
+        await store.start()
+        await store.wait_synced()
+        await store.close()
+        where = f"in namespace {scope}" if scope else "in any namespace"
+        return where, [store.views[key] for key in sorted(store.views)]
 
 
-async def _draw(client: KubeClient, namespace: str | None) -> list[ClusterView]:
-    clusters, groups, autoscalers = [
-        listed.items
-        for listed in await asyncio.gather(
-            client.list(DASK_CLUSTERS, namespace),
-            client.list(DASK_WORKER_GROUPS, namespace),
-            client.list(DASK_AUTOSCALERS, namespace),
-        )
-    ]
-    now = datetime.now(timezone.utc)
-    return [
-        build_cluster_view(
-            cluster,
-            [group for group in groups if _belongs(group, cluster)],
-            next((each for each in autoscalers if _belongs(each, cluster)), None),
-            now,
-        )
-        for cluster in clusters
-    ]
+def print_views(views: Iterable[ClusterView], output: str) -> None:
+    """Print several clusters."""
+    if output == "table":
+        now = datetime.now(timezone.utc)
+        print_table(HEADINGS, (draw_row(view, now) for view in views))
+    else:
+        print_document([view.to_json() for view in views], output)
 
 
-def _belongs(part: dict[str, Any], cluster: dict[str, Any]) -> bool:
-    metadata = cluster["metadata"]
-    is_there = part["metadata"]["namespace"] == metadata["namespace"]
-    return bool(is_there and part["spec"]["cluster"] == metadata["name"])
+def print_view(view: ClusterView, output: str) -> None:
+    """Print one cluster."""
+    if output == "table":
+        print_views([view], output)
+    else:
+        print_document(view.to_json(), output)
 
 
-def build_table(views: list[ClusterView]) -> Table:
-    """Draw clusters as a table."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("NAMESPACE", "NAME", "STATE", "WORKERS", "AGE", "REASON"):
-        table.add_column(heading, overflow="fold")
-    now = datetime.now(timezone.utc)
-    for view in views:
-        created = parse_time(view.created)
-        table.add_row(
-            view.namespace,
-            view.name,
-            view.state,
-            format_workers(view.workers.ready, view.workers.desired),
-            format_age((now - created).total_seconds()) if created else "",
-            view.reason or "",
-        )
-    return table
+def draw_row(view: ClusterView, now: datetime) -> tuple[str, ...]:
+    """Draw a cluster as a row of the table.
+
+    Parameters
+    ----------
+    view
+        The cluster.
+    now
+        The time, with a time zone.
+    """
+    created = parse_time(view.created)
+    adaptive = view.adaptive
+    return (
+        view.namespace,
+        view.name,
+        view.state,
+        f"{view.workers.ready}/{view.workers.desired}",
+        format_cores(view.cores) if view.cores else "",
+        format_memory(view.memory_bytes) if view.memory_bytes else "",
+        f"{adaptive.minimum} to {adaptive.maximum}" if adaptive else "",
+        format_age((now - created).total_seconds()) if created else "",
+        view.reason or "",
+    )

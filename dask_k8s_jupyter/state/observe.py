@@ -44,7 +44,10 @@ async def observe_cluster(client: KubeClient, namespace: str, name: str) -> Clus
     except UnsupportedKindError:
         raise
     except NotFoundError as error:
-        raise ClusterNotFoundError(f"There is no DaskCluster {namespace}/{name}") from error
+        raise ClusterNotFoundError(
+            f"There is no DaskCluster {namespace}/{name}",
+            fix=f"See `dask-k8s list -n {namespace}`",
+        ) from error
     autoscaler = autoscalers[0] if autoscalers else None
     return build_cluster_view(cluster, groups, autoscaler, datetime.now(timezone.utc))
 

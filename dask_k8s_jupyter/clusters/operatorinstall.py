@@ -1,0 +1,286 @@
+"""Installs, observes and uninstalls the operator with nothing but the Kubernetes API.
+
+Guarantees the manifests of ``operator/manifests``, in an order that works on an empty cluster and
+on one with an earlier release, and that whoever waits is told for what. Refuses to delete a
+namespace in which others live, and to decide whether clusters may be lost: the caller asks that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from dask_k8s_jupyter.errors import (
+    ClusterStartError,
+    ImageNotFoundError,
+    KubernetesUnreachableError,
+    PermissionMissingError,
+    PodCrashedError,
+    StartTimeoutError,
+)
+from dask_k8s_operator.kube import Informer, KubeClient
+from dask_k8s_operator.kube.errors import ConflictError, ForbiddenError, NotFoundError
+from dask_k8s_operator.resources.crds import build_crds
+from dask_k8s_operator.resources.kinds import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    DASK_CLUSTERS,
+    DASK_JOBS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    PODS,
+    Kind,
+)
+from dask_k8s_operator.resources.manifests import (
+    DEFAULT_IMAGE,
+    DEFAULT_NAMESPACE,
+    NAME,
+    build_operator_manifests,
+)
+
+from .apply import Kinds, apply_manifest, find_kinds
+from .rollout import Rollout, judge_rollout
+from .signal import Signal, wait_any
+
+Manifest = dict[str, Any]
+Say = Callable[[str], None]
+
+OPERATOR_SELECTOR = f"app.kubernetes.io/name={NAME}"
+LOOK_S = 0.2
+_PROTECTED_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+_START_ERRORS: dict[str, type[ClusterStartError]] = {
+    "ImagePullBackOff": ImageNotFoundError,
+    "InvalidImageName": ImageNotFoundError,
+    "CrashLoopBackOff": PodCrashedError,
+}
+_ASK_ADMINISTRATOR = (
+    "Who installs the operator has to be an administrator of the cluster "
+    "(ClusterRole cluster-admin): ask one to run this, or to `kubectl apply -k operator/manifests`"
+)
+
+
+async def apply_operator(
+    client: KubeClient,
+    namespace: str = DEFAULT_NAMESPACE,
+    image: str = DEFAULT_IMAGE,
+    say: Say = lambda sentence: None,
+) -> list[str]:
+    """Apply the definitions and the operator; returns what was applied, as ``Kind/name``.
+
+    Parameters
+    ----------
+    client
+        Connection to the API, as an administrator.
+    namespace
+        Where the operator runs.
+    image
+        Image with the operator in it.
+    say
+        Told what is done.
+
+    Raises
+    ------
+    PermissionMissingError
+        When we are no administrator.
+
+    Examples
+    --------
+    >>> async def install(client):
+    ...     await apply_operator(client)
+    ...     await wait_operator(client)
+    """
+    definitions, manifests = build_crds(), build_operator_manifests(namespace, image=image)
+    everything = [*definitions, *manifests]
+    try:
+        kinds = await find_kinds(client, everything)
+        for step, doing in _order(everything):
+            say(doing)
+            await asyncio.gather(*(_apply(client, kinds, manifest) for manifest in step))
+        say("waiting until Kubernetes serves the definitions")
+        await asyncio.gather(*(_wait_established(client, crd) for crd in definitions))
+    except ForbiddenError as error:
+        raise _build_not_administrator(error) from error
+    return [f"{manifest['kind']}/{manifest['metadata']['name']}" for manifest in everything]
+
+
+def _order(manifests: Sequence[Manifest]) -> list[tuple[list[Manifest], str]]:
+    """What others need first; the operator itself last, when it may do all that it does."""
+    first = ("Namespace", "CustomResourceDefinition")
+    last = ("Deployment",)
+    return [
+        ([m for m in manifests if m["kind"] in first], "applying namespace and definitions"),
+        ([m for m in manifests if m["kind"] not in first + last], "applying account and roles"),
+        ([m for m in manifests if m["kind"] in last], "applying the Deployment"),
+    ]
+
+
+async def _apply(client: KubeClient, kinds: Kinds, manifest: Manifest) -> None:
+    await apply_manifest(client, kinds[manifest["apiVersion"], manifest["kind"]], manifest)
+
+
+async def _wait_established(client: KubeClient, crd: Manifest) -> None:
+    """A moment, in which the API builds the new routes; a watch would be of all definitions."""
+    while True:
+        live = await client.get(CUSTOM_RESOURCE_DEFINITIONS, crd["metadata"]["name"])
+        conditions = (live.get("status") or {}).get("conditions") or []
+        if any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
+            return
+        await asyncio.sleep(LOOK_S)
+
+
+async def wait_operator(
+    client: KubeClient,
+    namespace: str = DEFAULT_NAMESPACE,
+    timeout_s: float = 120.0,
+    say: Say = lambda sentence: None,
+) -> None:
+    """Wait until the operator's Deployment has rolled out.
+
+    Raises
+    ------
+    ClusterStartError
+        When its Pod cannot start, or time is up; the message has Kubernetes' reason.
+    """
+    changes = Signal()
+
+    def tell(*_: Any) -> None:
+        changes.tell()
+
+    deployments = Informer(
+        client, DEPLOYMENTS, namespace, field_selector=f"metadata.name={NAME}", on_change=tell
+    )
+    pods = Informer(client, PODS, namespace, label_selector=OPERATOR_SELECTOR, on_change=tell)
+    tasks = [asyncio.ensure_future(informer.run()) for informer in (deployments, pods)]
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + timeout_s
+    try:
+        await _wait_synced(client, (deployments, pods), timeout_s)
+        while True:
+            change = changes.next()
+            found = [pods.objects[key] for key in sorted(pods.objects)]
+            rollout = judge_rollout(deployments.objects.get((namespace, NAME)), found)
+            if rollout.is_ready:
+                return
+            if rollout.trouble or loop.time() >= ends:
+                raise _build_rollout_error(namespace, rollout, timeout_s)
+            say(rollout.reason)
+            await wait_any(change, timeout_s=ends - loop.time())
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _wait_synced(client: KubeClient, informers: Iterable[Informer], timeout_s: float) -> None:
+    synced = asyncio.gather(*(informer.wait_synced() for informer in informers))
+    try:
+        await asyncio.wait_for(synced, timeout_s)
+    except asyncio.TimeoutError as error:
+        raise KubernetesUnreachableError(
+            f"{client.host} has not answered for {timeout_s:.0f} s"
+        ) from error
+
+
+def _build_rollout_error(namespace: str, rollout: Rollout, timeout_s: float) -> ClusterStartError:
+    where = f"Deployment {namespace}/{NAME}"
+    if not rollout.trouble:
+        return StartTimeoutError(
+            f"{where} is not ready after {timeout_s:.0f} s: {rollout.reason}",
+            fix=f"See `kubectl describe pods -n {namespace} -l {OPERATOR_SELECTOR}`",
+        )
+    fix = f"See `kubectl logs -n {namespace} deployment/{NAME}`"
+    error_type = _START_ERRORS.get(rollout.trouble, ClusterStartError)
+    if error_type is ImageNotFoundError:
+        fix = "Give an image that the nodes can pull with --image"
+    return error_type(f"{where} cannot start: {rollout.reason}", fix=fix)
+
+
+def _build_not_administrator(error: ForbiddenError) -> PermissionMissingError:
+    return PermissionMissingError(
+        f"You may not {error.target} (Kubernetes says: {error.message})", fix=_ASK_ADMINISTRATOR
+    )
+
+
+async def find_losses(client: KubeClient) -> dict[str, list[str]]:
+    """What would go with the definitions: ``namespace/name`` of clusters and jobs, by kind."""
+    found: dict[str, list[str]] = {}
+    for kind in (DASK_CLUSTERS, DASK_JOBS):
+        try:
+            items = (await client.list(kind)).items
+        except NotFoundError:
+            continue
+        metadata = [item["metadata"] for item in items]
+        found[kind.kind] = sorted(f"{each['namespace']}/{each['name']}" for each in metadata)
+    return found
+
+
+async def delete_operator(
+    client: KubeClient,
+    namespace: str = DEFAULT_NAMESPACE,
+    *,
+    keep_definitions: bool = False,
+    say: Say = lambda sentence: None,
+) -> list[str]:
+    """Delete the operator, and unless told otherwise the definitions with every cluster.
+
+    Returns
+    -------
+    list of str
+        What was deleted, as ``Kind/name``.
+    """
+    try:
+        return await _delete_all(client, namespace, keep_definitions, say)
+    except ForbiddenError as error:
+        raise _build_not_administrator(error) from error
+
+
+async def _delete_all(
+    client: KubeClient, namespace: str, keep_definitions: bool, say: Say
+) -> list[str]:
+    manifests = [m for m in build_operator_manifests(namespace) if m["kind"] != "Namespace"]
+    definitions = [] if keep_definitions else build_crds()
+    kinds = await find_kinds(client, [*definitions, *manifests])
+    deleted: list[str] = []
+    for step, doing in (
+        (definitions, "the definitions and all clusters go"),
+        (manifests[::-1], "the operator and its roles go"),
+    ):
+        say(doing)
+        for manifest in step:
+            kind = kinds[manifest["apiVersion"], manifest["kind"]]
+            if await _delete_and_wait(client, kind, manifest["metadata"]):
+                deleted.append(f"{kind.kind}/{manifest['metadata']['name']}")
+    say(f"Pods in namespace {namespace} end")
+    if not await _has_others(client, namespace):
+        say(f"namespace {namespace} goes")
+        if await _delete_and_wait(client, NAMESPACES, {"name": namespace}):
+            deleted.append(f"Namespace/{namespace}")
+    return deleted
+
+
+async def _delete_and_wait(client: KubeClient, kind: Kind, metadata: Manifest) -> bool:
+    """Delete an object and wait until it is gone; False when it was not there."""
+    name, namespace = metadata["name"], metadata.get("namespace")
+    try:
+        uid = (await client.get(kind, name, namespace))["metadata"]["uid"]
+    except NotFoundError:
+        return False
+    try:
+        await client.delete(kind, name, namespace, propagation="Background", uid=uid)
+        while True:
+            if (await client.get(kind, name, namespace))["metadata"]["uid"] != uid:
+                return True
+            await asyncio.sleep(LOOK_S)
+    except (NotFoundError, ConflictError):  # gone, or another has its name already
+        return True
+
+
+async def _has_others(client: KubeClient, namespace: str) -> bool:
+    """Whether a namespace is not ours alone."""
+    if namespace in _PROTECTED_NAMESPACES:
+        return True
+    pods, deployments = await asyncio.gather(
+        client.list(PODS, namespace, label_selector=f"app.kubernetes.io/name!={NAME}"),
+        client.list(DEPLOYMENTS, namespace),
+    )
+    return bool(pods.items or deployments.items)

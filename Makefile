@@ -10,6 +10,8 @@ FRONTEND := dask_k8s_jupyter/labextension
 UV := $(BIN)/uv --quiet
 SOURCES_OF_FRONTEND := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
 PYTEST := $(BIN)/python -m pytest
+# Text that other interpreters run, and built files.
+NOT_FOR_DOCTESTS := $(addprefix --ignore=,operator/dask_k8s_operator/agent dask_k8s_jupyter/local/node/pod_site $(FRONTEND))
 
 .PHONY: up test test-kube lint test-python test-frontend test-ui chromium kubectl manifests format clean
 
@@ -67,7 +69,8 @@ test-frontend: $(STAMPS)/frontend
 	cd labextension && export PATH="$(CURDIR)/$(BIN):$$PATH" && jlpm lint:check && jlpm typecheck && jlpm test
 
 test-python: $(STAMPS)/development kubectl
-	$(PYTEST) tests/unit
+	$(PYTEST) tests/unit tests/simulation tests/parity
+	$(PYTEST) --doctest-modules operator/dask_k8s_operator dask_k8s_jupyter $(NOT_FOR_DOCTESTS)
 	$(PYTEST) tests/integration --kube=local
 
 ifeq ($(SKIP_BROWSER),1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+import yaml
 
 SCRIPT = """
 import dask.array as da
@@ -64,8 +65,7 @@ async def test_a_pod_with_the_users_role_makes_uses_and_closes_a_cluster(
     dask_image: str,
     wait_until: Callable[..., Awaitable[Any]],
 ) -> None:
-    manifests = {"apiVersion": "v1", "kind": "List", "items": build_inside(namespace, dask_image)}
-    kubectl("apply", "-f", "-", stdin=json.dumps(manifests))
+    kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(build_inside(namespace, dask_image)))
 
     def phase() -> str:
         return kubectl_json("get", "pod", "notebook")["status"].get("phase", "")

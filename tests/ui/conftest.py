@@ -10,16 +10,16 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import yaml
@@ -28,9 +28,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 BIN = Path(sys.executable).parent
 BASE_URL = "/notebook/default/demo/"
-# What a person waits for Pods that start as processes, on a machine that does other things too.
-START_TIMEOUT_MS = 60_000
-ACTION_TIMEOUT_MS = 15_000
+# Pods that start as processes, and a computation, on a machine that does other things too.
+TIMEOUT_MS = 90_000
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -39,8 +38,15 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-MISSING_IMAGE = "registry.invalid/no-such-image:1"
-LAB_URL = re.compile(r"http://\S+/lab\S*token=\S+")
+UP_SAYS = re.compile(
+    r"(?s)(?P<url>http://\S+/lab\S*token=\S+).*export KUBECONFIG=(?P<kubeconfig>\S+)\n"
+)
+T = TypeVar("T")
+WATCH = """row => {
+  row.seen = [];
+  const look = () => row.seen.push(row.textContent);
+  new MutationObserver(look).observe(row, { subtree: true, childList: true, characterData: true });
+}"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,6 +66,7 @@ def browser() -> Iterator[Browser]:
             "CHROMIUM IS MISSING, so nobody has looked at the sidebar. Install it "
             "(`apt-get install chromium`), or set SKIP_BROWSER=1 to go without."
         )
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         yield launched
@@ -75,31 +82,28 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def start_process() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start processes that are interrupted, as by Ctrl-C, when all tests are over."""
-    started: list[subprocess.Popen[str]] = []
+def start_process() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start processes that log to ``log`` in their folder and end when all tests are over."""
+    started: list[subprocess.Popen[bytes]] = []
 
-    def start(command: list[str], folder: Path, **environment: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, **_homes(folder), **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+    def start(command: list[str], folder: Path, **environment: str) -> subprocess.Popen[bytes]:
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env={**os.environ, **_homes(folder), **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         started.append(process)
         return process
 
     yield start
     for process in started:
-        process.send_signal(signal.SIGINT)
-        if "lab" in str(process.args):
-            process.terminate()
+        process.terminate()
     for process in started:
-        # communicate, so that a full pipe holds nobody up.
-        process.communicate(timeout=30)
+        process.wait(timeout=30)
 
 
 def _homes(folder: Path) -> dict[str, str]:
@@ -118,29 +122,26 @@ def _homes(folder: Path) -> dict[str, str]:
     }
 
 
-def _read_until(process: subprocess.Popen[str], pattern: re.Pattern[str]) -> tuple[str, str]:
-    """Wait for a line that matches; give the match and all that was said until then."""
-    said: list[str] = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        said.append(line)
-        match = pattern.search(line)
-        if match:
-            return match.group(), "".join(said)
-    pytest.fail(f"{process.args} ended without a line like {pattern.pattern}:\n{''.join(said)}")
-
-
-def _wait_for_answer(url: str, process: subprocess.Popen[str]) -> None:
-    """Wait until somebody answers; JupyterLab says that it runs before it listens."""
-    deadline = time.monotonic() + START_TIMEOUT_MS / 1000
+def _wait_for(process: subprocess.Popen[bytes], folder: Path, find: Callable[[], T | None]) -> T:
+    """Wait until something is found, as long as the process lives."""
+    deadline = time.monotonic() + TIMEOUT_MS / 1000
     while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5):  # noqa: S310  (our own, on loopback)
-                return
-        except OSError as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"{process.args} does not answer at {url}: {error}")
-            time.sleep(0.05)
+        found = find()
+        if found is not None:
+            return found
+        if process.poll() is not None or time.monotonic() > deadline:
+            said = (folder / "log").read_text(errors="replace")[-4000:]
+            pytest.fail(f"{process.args} did not come up; it said:\n{said}")
+        time.sleep(0.05)
+
+
+def _answers(url: str) -> bool | None:
+    # JupyterLab says that it runs before it listens.
+    try:
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310  (our own, on loopback)
+            return True
+    except OSError:
+        return None
 
 
 def _free_port() -> int:
@@ -151,30 +152,22 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="session")
 def start_lab(
-    start_process: Callable[..., subprocess.Popen[str]], tmp_path_factory: pytest.TempPathFactory
+    start_process: Callable[..., subprocess.Popen[bytes]], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Path], Lab]:
     """Start JupyterLab with a kubeconfig, under a prefix, as on Kubeflow."""
 
     def start(kubeconfig: Path, **environment: str) -> Lab:
         folder = tmp_path_factory.mktemp("lab")
         token, port = secrets.token_hex(8), _free_port()
-        process = start_process(
-            [
-                str(BIN / "jupyter"),
-                "lab",
-                "--no-browser",
-                "--allow-root",
-                f"--port={port}",
-                "--ServerApp.port_retries=0",
-                f"--ServerApp.base_url={BASE_URL}",
-                f"--IdentityProvider.token={token}",
-            ],
-            folder,
-            KUBECONFIG=str(kubeconfig),
-            **environment,
-        )
+        command = [
+            *(str(BIN / "jupyter"), "lab", "--no-browser", "--allow-root", f"--port={port}"),
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.base_url={BASE_URL}",
+            f"--IdentityProvider.token={token}",
+        ]
+        process = start_process(command, folder, KUBECONFIG=str(kubeconfig), **environment)
         address = f"http://127.0.0.1:{port}{BASE_URL}"
-        _wait_for_answer(f"{address}api", process)
+        _wait_for(process, folder, lambda: _answers(f"{address}api"))
         return Lab(f"{address}lab?token={token}", kubeconfig)
 
     return start
@@ -182,16 +175,14 @@ def start_lab(
 
 @pytest.fixture(scope="session")
 def up(
-    start_process: Callable[..., subprocess.Popen[str]], tmp_path_factory: pytest.TempPathFactory
+    start_process: Callable[..., subprocess.Popen[bytes]], tmp_path_factory: pytest.TempPathFactory
 ) -> Lab:
     """All of it on this machine, as a newcomer starts it."""
     folder = tmp_path_factory.mktemp("up")
     command = [str(BIN / "dask-k8s"), "up", "--port", str(_free_port()), "--base-url", BASE_URL]
     process = start_process(command, folder)
-    exported, said = _read_until(process, re.compile(r"(?<=export KUBECONFIG=)\S+"))
-    url = LAB_URL.search(said)
-    assert url is not None, f"no URL before the kubeconfig:\n{said}"
-    return Lab(url.group(), Path(exported))
+    said = _wait_for(process, folder, lambda: UP_SAYS.search((folder / "log").read_text()))
+    return Lab(said["url"], Path(said["kubeconfig"]))
 
 
 class Sidebar:
@@ -205,7 +196,7 @@ class Sidebar:
         """Open JupyterLab and show the sidebar."""
         self.page.goto(lab.url.replace("?token=", "?reset&token="))
         tab = self.page.locator('[data-id="dask-k8s-sidebar"]').first
-        tab.wait_for(timeout=START_TIMEOUT_MS)
+        tab.wait_for()
         # JupyterLab restores its own layout first, and would hide what was shown before.
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
         if not self.panel.is_visible():
@@ -214,12 +205,12 @@ class Sidebar:
 
     def shows(self, words: str) -> None:
         """Wait until the sidebar says something."""
-        expect(self.panel).to_contain_text(words, timeout=START_TIMEOUT_MS)
+        expect(self.panel).to_contain_text(words)
 
     def note(self, code: str) -> Locator:
         """The note about what is wrong, once it is there."""
         note = self.panel.locator(f'.dk-Note[data-code="{code}"]')
-        note.wait_for(timeout=START_TIMEOUT_MS)
+        note.wait_for()
         return note
 
     def row(self, name: str) -> Locator:
@@ -232,11 +223,20 @@ class Sidebar:
 
     def counts(self, name: str, count: str) -> None:
         """Wait until a row counts its workers so."""
-        expect(self.row(name).locator(".dk-Count")).to_have_text(count, timeout=START_TIMEOUT_MS)
+        expect(self.row(name).locator(".dk-Count")).to_have_text(count)
+
+    @contextmanager
+    def watched(self, name: str) -> Iterator[list[str]]:
+        """Give, at the end, every text that a row had meanwhile, however short its life was."""
+        seen: list[str] = []
+        row = self.row(name).element_handle()
+        row.evaluate(WATCH)
+        yield seen
+        seen += row.evaluate("row => row.seen")
 
     def is_in_state(self, name: str, state: str) -> None:
         """Wait for the colour of a row."""
-        expect(self.row(name)).to_have_attribute("data-state", state, timeout=START_TIMEOUT_MS)
+        expect(self.row(name)).to_have_attribute("data-state", state)
 
     def fill_new_cluster(self, **fields: str) -> Locator:
         """Open the dialog of a new cluster, fill fields by their names, and give the dialog."""
@@ -256,7 +256,7 @@ class Sidebar:
         """Delete a cluster by the keyboard, confirm, and wait until its row has gone."""
         self.head(name).press("Delete")
         self.page.locator(".jp-Dialog").get_by_role("button", name="Delete").click()
-        expect(self.row(name)).to_have_count(0, timeout=START_TIMEOUT_MS)
+        expect(self.row(name)).to_have_count(0)
 
     def shoot(self, name: str) -> None:
         """Keep a picture."""
@@ -268,7 +268,7 @@ class Sidebar:
 def sidebar(browser: Browser) -> Iterator[Sidebar]:
     """A page of its own; what went wrong in it is kept as a picture."""
     context = browser.new_context(viewport={"width": 1200, "height": 800})
-    context.set_default_timeout(ACTION_TIMEOUT_MS)
+    context.set_default_timeout(TIMEOUT_MS)
     yield Sidebar(context.new_page())
     context.close()
 

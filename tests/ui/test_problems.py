@@ -22,6 +22,12 @@ def bare_kubernetes() -> Iterator[Path]:
         yield kube.kubeconfig
 
 
+@pytest.fixture(scope="module")
+def bare_lab(bare_kubernetes: Path, start_lab: Callable[[Path], Any]) -> Any:
+    """A JupyterLab before that Kubernetes."""
+    return start_lab(bare_kubernetes)
+
+
 def _point_elsewhere(kubeconfig: Path, target: Path, **user: str) -> Path:
     """Write a kubeconfig like another, with another server or another user."""
     content = yaml.safe_load(kubeconfig.read_text())
@@ -57,11 +63,11 @@ def test_an_api_that_does_not_answer_is_named(
 
 def test_missing_definitions_and_then_a_silent_operator_are_told_apart(
     sidebar: Any,
-    start_lab: Callable[[Path], Any],
+    bare_lab: Any,
     bare_kubernetes: Path,
     kubectl_for: Callable[[Path], Any],
 ) -> None:
-    sidebar.open(start_lab(bare_kubernetes))
+    sidebar.open(bare_lab)
     expect(sidebar.note("crds-missing")).to_contain_text("An administrator installs the operator")
     sidebar.shoot("problem-crds-missing")
 
@@ -72,6 +78,25 @@ def test_missing_definitions_and_then_a_silent_operator_are_told_apart(
     expect(sidebar.note("operator-silent")).to_contain_text("default/waits")
     sidebar.is_in_state("waits", "waiting")
     sidebar.shoot("problem-operator-silent")
+
+
+def test_a_wish_that_does_not_come_true_can_be_taken_back(
+    sidebar: Any,
+    bare_lab: Any,
+    bare_kubernetes: Path,
+    kubectl_for: Callable[[Path], Any],
+) -> None:
+    kubectl_for(bare_kubernetes).apply(*build_crds())
+    sidebar.open(bare_lab)
+    sidebar.create(name="wishes", workers="2")
+    sidebar.head("wishes").press("s")
+    sidebar.page.keyboard.type("5")
+    sidebar.page.keyboard.press("Enter")
+    sidebar.counts("wishes", "2 → 5")
+    expect(sidebar.row("wishes").locator(".dk-GroupCount")).to_contain_text("0 of 5")
+    sidebar.row("wishes").get_by_role("button", name="Keep 2").click()
+    expect(sidebar.row("wishes").locator(".dk-GroupCount")).to_contain_text("0 of 2")
+    sidebar.counts("wishes", "0 of 2")
 
 
 def test_a_missing_permission_is_named_with_what_grants_it(
@@ -94,12 +119,12 @@ def test_a_missing_permission_is_named_with_what_grants_it(
 
 def test_a_name_that_is_taken_or_invalid_is_said_at_the_name(
     sidebar: Any,
-    start_lab: Callable[[Path], Any],
+    bare_lab: Any,
     bare_kubernetes: Path,
     kubectl_for: Callable[[Path], Any],
 ) -> None:
     kubectl_for(bare_kubernetes).apply(*build_crds())
-    sidebar.open(start_lab(bare_kubernetes))
+    sidebar.open(bare_lab)
     sidebar.create(name="first")
     sidebar.row("first").wait_for()
 

@@ -27,6 +27,8 @@ async function notebookOf(app: JupyterFrontEnd, tracker: INotebookTracker): Prom
     })) as NotebookPanel);
   await panel.context.ready;
   await panel.sessionContext.ready;
+  // A kernel that still starts forgets what it is told to run; its first answer says that it is there.
+  await panel.sessionContext.session?.kernel?.info;
   return panel;
 }
 

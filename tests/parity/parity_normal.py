@@ -15,15 +15,37 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _AGE = re.compile(r"(\d+[smhd])+")
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r"\b(10|127|198|192)\.\d+\.\d+\.\d+(:\d+)?\b")
-_WORDS = {"resourceVersion": "VERSION", "continue": "CONTINUE", "nodePort": "PORT", "token": "TOKEN"}
+_GENERATED = re.compile(r"\bgen-[a-z0-9]{5}\b")
+_WORDS = {
+    "resourceVersion": "VERSION",
+    "continue": "CONTINUE",
+    "nodePort": "PORT",
+    "token": "TOKEN",
+}
 _WORDS |= {"healthCheckNodePort": "PORT", "expirationTimestamp": "TIME", "controller-uid": "UID"}
 
-# Fields of a real cluster's admission, by kind: (kind or "*", path) -> name of the difference.
-IGNORED: dict[tuple[str, str], str] = {
-    ("*", "metadata.managedFields"): "managed-fields",
-    ("Pod", "spec.volumes[kube-api-access]"): "token-volume",
-    ("Pod", "spec.tolerations"): "tolerations",
+# What is left out of every answer, by name of the difference that the documentation explains.
+LEFT_OUT = {
+    "managed-fields": "metadata.managedFields of every kind",
+    "token-volume": "volumes and mounts kube-api-access-* of a Pod",
+    "tolerations": "spec.tolerations of a Pod, which admission adds to",
+    "controllers": "status of what a controller counts, and the revision of a Deployment",
+    "node-lifecycle": "podCIDR, taints, addresses and ttl of a Node that never was",
+    "protection": "finalizer kubernetes.io/pvc-protection of a claim",
+    "establishing": "status and clean-up finalizer of a definition",
 }
+_CONTROLLED = (
+    "Deployment",
+    "ReplicaSet",
+    "Job",
+    "ResourceQuota",
+    "Node",
+    "CustomResourceDefinition",
+)
+_HIDDEN_FINALIZERS = (
+    "kubernetes.io/pvc-protection",
+    "customresourcecleanup.apiextensions.k8s.io",
+)
 
 
 def normalize(answer: Answer, namespace: str) -> dict[str, Any]:
@@ -34,16 +56,19 @@ def normalize(answer: Answer, namespace: str) -> dict[str, Any]:
     if kind == "Status" and answer.code >= 400:
         normal |= _normalize_status(value, namespace)
     elif isinstance(value, list):
-        normal["events"] = [
-            {"type": e.get("type"), "object": _event_object(e, namespace)}
-            if isinstance(e, dict)
-            else e
-            for e in value
-        ]
+        normal["events"] = _collapse(
+            [
+                {"type": e.get("type"), "object": _event_object(e, namespace)}
+                if isinstance(e, dict)
+                else e
+                for e in value
+            ]
+        )
     elif isinstance(value, str):
         normal["text"] = re.sub(r"\s+", " ", value.replace(namespace, "NS"))[:200]
     elif isinstance(value, dict) and set(value) == {"type", "object"}:
-        normal["events"] = [{"type": value["type"], "object": _event_object(value, namespace)}]
+        event = {"type": value["type"], "object": _event_object(value, namespace)}
+        normal["events"] = _collapse([event])
     else:
         normal["value"] = _normalize_object(value, namespace)
     return normal
@@ -60,7 +85,10 @@ def _event_object(event: dict[str, Any], namespace: str) -> Any:
 
 def _normalize_status(value: dict[str, Any], namespace: str) -> dict[str, Any]:
     details = value.get("details") or {}
-    normal = {"reason": value.get("reason"), "message": _word("message", value.get("message", ""), namespace)}
+    normal = {
+        "reason": value.get("reason"),
+        "message": _word("message", value.get("message", ""), namespace),
+    }
     if details:
         named = {key: details[key] for key in ("kind", "group", "name") if key in details}
         normal["details"] = {key: _word(key, item, namespace) for key, item in named.items()}
@@ -75,7 +103,11 @@ def _normalize_status(value: dict[str, Any], namespace: str) -> dict[str, Any]:
 def _normalize_object(value: Any, namespace: str) -> Any:
     if isinstance(value, dict) and value.get("kind") == "Table":
         return _normalize_table(value, namespace)
-    if isinstance(value, dict) and isinstance(value.get("items"), list) and "List" in str(value.get("kind")):
+    if (
+        isinstance(value, dict)
+        and isinstance(value.get("items"), list)
+        and "List" in str(value.get("kind"))
+    ):
         items = [_normalize_object(item, namespace) for item in value["items"]]
         rest = {key: item for key, item in value.items() if key != "items"}
         kind = str(value["kind"]).removesuffix("List")
@@ -92,12 +124,8 @@ def _normalize_table(value: dict[str, Any], namespace: str) -> Any:
         [column["name"], column["type"], column["priority"]]
         for column in value.get("columnDefinitions") or ()
     ]
-    rows = [
-        [_cell(cell, namespace) for cell in row["cells"]] for row in value.get("rows") or ()
-    ]
-    objects = {
-        (row.get("object") or {}).get("kind") for row in value.get("rows") or ()
-    }
+    rows = [[_cell(cell, namespace) for cell in row["cells"]] for row in value.get("rows") or ()]
+    objects = {(row.get("object") or {}).get("kind") for row in value.get("rows") or ()}
     return {"kind": "Table", "columns": columns, "rows": rows, "objects": sorted(map(str, objects))}
 
 
@@ -115,10 +143,10 @@ def _walk(value: Any, namespace: str, key: str = "") -> Any:
         walked = {
             _word("", name, namespace): _walk(item, namespace, name)
             for name, item in value.items()
-            if not (name == "managedFields")
+            if name != "managedFields"
         }
         if isinstance(prefix, str) and str(value.get("name", "")).startswith(prefix):
-            walked["name"] = f"{prefix}*"
+            walked["name"] = _word("", f"{prefix}*", namespace)
         return walked
     if isinstance(value, list):
         return [_walk(item, namespace, key) for item in value]
@@ -131,30 +159,58 @@ def _word(key: str, value: Any, namespace: str) -> Any:
     if not isinstance(value, str):
         return value
     value = value.replace(namespace, "NS")
-    value = _UID.sub("UID", _TIME.sub("TIME", value))
+    value = _UID.sub("UID", _TIME.sub("TIME", _GENERATED.sub("gen-*", value)))
     return _ADDRESS.sub("ADDRESS", value)
 
 
 def _drop_ignored(value: Any, kind: str | None) -> None:
-    if not isinstance(value, dict) or kind != "Pod":
+    if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict):
         return
-    spec = value.get("spec")
-    if not isinstance(spec, dict):
+    if kind in _CONTROLLED:
+        value.pop("status", None)
+    if kind == "Node":
+        value.pop("spec", None)
+    metadata = value["metadata"]
+    _drop_finalizers(metadata)
+    annotations = metadata.get("annotations") or {}
+    annotations.pop("deployment.kubernetes.io/revision", None)
+    annotations.pop("node.alpha.kubernetes.io/ttl", None)
+    if not annotations:
+        metadata.pop("annotations", None)
+    if kind == "Pod":
+        _drop_admitted(value.get("spec") or {})
+
+
+def _drop_finalizers(metadata: dict[str, Any]) -> None:
+    finalizers = metadata.get("finalizers") or []
+    kept = [name for name in finalizers if name not in _HIDDEN_FINALIZERS]
+    if kept == finalizers:
         return
+    if kept:
+        metadata["finalizers"] = kept
+    else:
+        # It is marked only because of what is hidden here.
+        for key in ("finalizers", "deletionTimestamp", "deletionGracePeriodSeconds"):
+            metadata.pop(key, None)
+
+
+def _drop_admitted(spec: dict[str, Any]) -> None:
     spec.pop("tolerations", None)
-    volumes = [v for v in spec.get("volumes") or () if not v["name"].startswith("kube-api-access")]
-    spec.pop("volumes", None)
-    if volumes:
-        spec["volumes"] = volumes
-    for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
-        mounts = [
-            m
-            for m in container.get("volumeMounts") or ()
-            if not m["name"].startswith("kube-api-access")
-        ]
-        container.pop("volumeMounts", None)
-        if mounts:
-            container["volumeMounts"] = mounts
+    holders = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    for holder, field in ((spec, "volumes"), *((holder, "volumeMounts") for holder in holders)):
+        kept = [v for v in holder.get(field) or () if not v["name"].startswith("kube-api-access")]
+        holder.pop(field, None)
+        if kept:
+            holder[field] = kept
+
+
+def _collapse(events: list[Any]) -> list[Any]:
+    """Events of what controllers write too: only the last one is sure."""
+    kinds = {(event.get("object") or {}).get("kind") for event in events if isinstance(event, dict)}
+    if kinds & {*_CONTROLLED, "PersistentVolumeClaim"}:
+        events = [e for e in events if e["type"] != "BOOKMARK"][-1:]
+        return [event | {"type": "CHANGED"} for event in events]
+    return events
 
 
 def comparable(normal: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import base64
 import http.client
 import json
 import re
+import secrets
 import ssl
 import time
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ class Step:
         Name of the documented difference that its answer shows.
     token
         Bearer token in place of the administrator's.
+    pause_s
+        Time for controllers to write what they write, before the request is sent.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Step:
     until_text: str = ""
     differs: str = ""
     token: str = ""
+    pause_s: float = 0
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class Api:
         self._token = user.get("token", "")
         self._bare = ssl.create_default_context(cadata=authority)
         if "client-certificate-data" in user:
-            pair = folder / "client.pem"
+            pair = folder / f"client-{secrets.token_hex(4)}.pem"
             keys = ("client-certificate-data", "client-key-data")
             pair.write_bytes(b"\n".join(base64.b64decode(user[key]) for key in keys))
             self._context.load_cert_chain(pair)
@@ -165,6 +169,7 @@ class Run:
         return answers
 
     def _send(self, step: Step) -> Answer:
+        time.sleep(step.pause_s)
         body = step.body
         if body is not None:
             body = self._fill(body if isinstance(body, str) else json.dumps(body))

@@ -53,12 +53,15 @@ class WriteOptions:
         Refuse fields that the schema does not know, instead of pruning them.
     is_forced
         An apply takes fields over from other managers.
+    is_apply
+        The write is a server-side apply.
     """
 
     manager: str = "unknown"
     is_dry_run: bool = False
     is_strict: bool = False
     is_forced: bool = False
+    is_apply: bool = False
 
 
 class Backend:
@@ -107,12 +110,13 @@ class Backend:
         if strategy.has_status(resource):
             value.pop("status", None)
         strategy.prepare_create(resource, value)
-        causes = names.check_metadata(resource.plural, metadata)
+        causes = names.check_metadata(resource, metadata)
         causes += strategy.validate(resource, value, None)
         if causes:
             raise statuses.invalid(resource.kind, resource.group, name, causes)
         if strategy.has_generation:
             metadata["generation"] = 1
+        strategy.admit(resource, value)
         if options.is_dry_run:
             return Record(value, self.store.version)
         return self._write(resource, value, None)
@@ -120,10 +124,19 @@ class Backend:
     def _check_envelope(self, resource: Resource, value: Object) -> None:
         if not isinstance(value, dict):
             raise statuses.bad_request("the body must be one object")
+        if resource.is_custom and not value.get("kind"):
+            raise statuses.bad_request(
+                f"the object provided is unrecognized (must be of type {resource.kind}): "
+                "Object 'Kind' is missing"
+            )
         given = (
             value.get("apiVersion") or resource.api_version,
             value.get("kind") or resource.kind,
         )
+        if resource.is_custom and given[0] == resource.api_version and given[1] != resource.kind:
+            cause = statuses.invalid_value("kind", given[1], f"must be {resource.kind}")
+            name = str((value.get("metadata") or {}).get("name", ""))
+            raise statuses.invalid(str(given[1]), resource.group, name, [cause])
         if given != (resource.api_version, resource.kind):
             raise statuses.bad_request(
                 f"{given[1]} in version {given[0]!r} cannot be handled as a {resource.kind}: "
@@ -141,13 +154,17 @@ class Backend:
                 cause = statuses.required(
                     "metadata.name", "Required value: name or generateName is required"
                 )
-                raise statuses.invalid(resource.kind, resource.group, "", [cause])
+                causes = self.strategies.find(resource).add_unchecked(resource, [cause])
+                raise statuses.invalid(resource.kind, resource.group, "", causes)
             metadata["name"] = names.generate_name(prefix)
         if metadata.get("resourceVersion"):
-            raise statuses.bad_request("resourceVersion should not be set on objects to be created")
+            message = "resourceVersion should not be set on objects to be created"
+            raise statuses.StatusError(500, "", message)
         if resource.namespaced:
             self._check_namespace(resource, namespace, metadata)
-        for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
+        else:
+            metadata.pop("namespace", None)
+        for key in ("deletionTimestamp", "deletionGracePeriodSeconds"):
             metadata.pop(key, None)
         metadata["uid"] = str(uuid.uuid4())
         metadata["creationTimestamp"] = names.now_text()
@@ -170,21 +187,22 @@ class Backend:
             )
             raise statuses.forbidden(resource.plural, resource.group, metadata["name"], why)
 
-    def _decode(self, resource: Resource, value: Object, options: WriteOptions) -> None:
-        """Read the fields as their types say; refuse unknown ones when asked to."""
+    def _decode(self, resource: Resource, value: Object, options: WriteOptions) -> list[str]:
+        """Read the fields as their types say, drop unknown ones; refuse them when asked to."""
         if resource.schema is None:
             unknown = builtin.decode(resource.group, resource.kind, value)
         else:
-            metadata = value["metadata"]
-            unknown = builtin.decode_metadata(resource.kind, metadata)
-            if options.is_strict:
+            unknown = builtin.decode_metadata(resource.kind, value["metadata"])
+            if options.is_strict or options.is_apply:
                 unknown += schemas.find_unknown(value, resource.schema)
         if options.is_strict and unknown:
             listed = ", ".join(f'unknown field "{path}"' for path in unknown)
+            version = statuses.show(resource.version)
             raise statuses.bad_request(
-                f"{resource.kind} in version {statuses.show(resource.version)} cannot be handled "
-                f"as a {resource.kind}: strict decoding error: {listed}"
+                f"{resource.kind} in version {version} cannot be handled as a {resource.kind}: "
+                f"strict decoding error: {listed}"
             )
+        return unknown
 
     # -- changing --------------------------------------------------------------------------------
 
@@ -214,6 +232,10 @@ class Backend:
                 "metadata.resourceVersion", 0, "must be specified for an update"
             )
             raise statuses.invalid(resource.kind, resource.group, name, [cause])
+        is_there = self.store.get(resource.storage_key, namespace, name) is not None
+        if not is_there and not subresource and self.strategies.find(resource).is_created_by_update:
+            value["metadata"].pop("resourceVersion", None)
+            return self.create(resource, namespace, value, options)
         return self._change(resource, namespace, name, lambda _: value, options, subresource)
 
     def patch(
@@ -230,6 +252,7 @@ class Backend:
         if media_type == APPLY_PATCH:
             return self._apply(resource, namespace, name, body, subresource, options)
         patch = self._find_patch(resource, media_type)
+        self._check_patch(media_type, body)
         if subresource == "scale":
             record = self.get(resource, namespace, name)
             patched = patch(scale.build_scale(resource, record.object), body)
@@ -237,12 +260,26 @@ class Backend:
             return self._change(resource, namespace, name, rescale, options)
 
         def change(old: Object) -> Object:
+            uid = old["metadata"]["uid"]
             new: Object = patch(old, body)
+            if (new.get("metadata") or {}).get("uid", uid) != uid:
+                cause = statuses.invalid_value("metadata.uid", uid, "field is immutable")
+                raise statuses.invalid(resource.kind, resource.group, name, [cause])
             self._check_envelope(resource, new)
             self._decode(resource, new, options)
             return new
 
         return self._change(resource, namespace, name, change, options, subresource)
+
+    def _check_patch(self, media_type: str, body: Any) -> None:
+        wanted = list if media_type == JSON_PATCH else dict
+        if isinstance(body, wanted):
+            return
+        found = "array" if isinstance(body, list) else "object"
+        type_ = "[]handlers.jsonPatchOp" if wanted is list else "map[string]interface {}"
+        raise statuses.bad_request(
+            f"error decoding patch: json: cannot unmarshal {found} into Go value of type {type_}"
+        )
 
     def _find_patch(self, resource: Resource, media_type: str) -> Callable[[Any, Any], Any]:
         known = {JSON_PATCH: patches.apply_json_patch, MERGE_PATCH: patches.apply_merge_patch}
@@ -271,11 +308,21 @@ class Backend:
                 "",
                 [statuses.required("fieldManager", "Required value: is required for apply patch")],
             )
+        if not isinstance(body, dict) or not body.get("kind") or not body.get("apiVersion"):
+            given = body if isinstance(body, dict) else {}
+            text = f"{given.get('apiVersion', '')}/, Kind={given.get('kind', '')}"
+            raise statuses.bad_request(f"invalid object type: {text}")
         self._check_envelope(resource, body)
         given = body["metadata"].setdefault("name", name)
         if given != name:
             raise statuses.bad_request(f"the name of the object ({given}) does not match {name}")
-        self._decode(resource, body, options)
+        if unknown := self._decode(resource, body, options):
+            place = f"{body['metadata'].get('namespace', '')}/{name}"
+            message = (
+                f"failed to create typed patch object ({place}; {resource.api_version}, "
+                f"Kind={resource.kind}): .{unknown[0]}: field not declared in schema"
+            )
+            raise statuses.StatusError(500, "", message)
         if self.store.get(resource.storage_key, namespace, name) is None:
             if subresource:
                 raise statuses.not_found(resource.plural, resource.group, name)
@@ -332,12 +379,12 @@ class Backend:
         strategy.default(resource, new)
         if not subresource:
             strategy.prepare_update(resource, new, old)
-        causes = names.check_metadata(resource.plural, new["metadata"])
+        causes = names.check_metadata(resource, new["metadata"])
         causes += _check_finalizers(new, old)
         causes += strategy.validate(resource, new, old)
         if causes:
             raise statuses.invalid(resource.kind, resource.group, name, causes)
-        if strategy.has_generation and _is_desired_changed(new, old):
+        if strategy.has_generation and strategy.is_desired_changed(new, old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
         if not is_apply:
             track_update(new, old, options.manager, subresource)
@@ -402,13 +449,6 @@ class Backend:
 def _comparable(value: Object) -> Object:
     metadata = {k: v for k, v in value["metadata"].items() if k != "managedFields"}
     return {**value, "metadata": metadata}
-
-
-def _is_desired_changed(new: Object, old: Object) -> bool:
-    ignored = ("metadata", "status")
-    return {k: v for k, v in new.items() if k not in ignored} != {
-        k: v for k, v in old.items() if k not in ignored
-    }
 
 
 def _check_finalizers(new: Object, old: Object) -> list[statuses.Cause]:

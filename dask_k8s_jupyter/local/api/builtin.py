@@ -1,23 +1,23 @@
-"""The types of built-in kinds: decoding as a typed API server decodes, and how lists are merged. Pure.
+"""The types of built-in kinds: decoding as a typed API server does, and how lists are merged. Pure.
 
 The types stand in ``builtin_types.json``, recorded from a real API server without its prose
 (``scripts/record_api_types.py``).
 
-Guarantees that a field of a wrong type is refused (400), that an unknown field is dropped (or named,
-when asked strictly), and that null, and what Go leaves out when it is empty, is left out.
+Guarantees that a field of a wrong type is refused (400), that an unknown field is dropped (or
+named, when asked strictly), and that null, and what Go leaves out when it is empty, is left out.
 """
 
 from __future__ import annotations
 
-import re
+import base64
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from . import statuses
+from . import quantities, statuses
 from .names import parse_time
 
 Schema = dict[str, Any]
@@ -26,7 +26,6 @@ Decoder = Callable[[Any, str, list[str]], Any]
 
 _PREFIX = "#/components/schemas/"
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
-_QUANTITY = re.compile(r"[+-]?(\d+|\d+\.\d*|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
 _QUANTITY_TEXT = (
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 )
@@ -130,7 +129,7 @@ def decode_as(name: str, kind: str, value: Any, path: str = "") -> list[str]:
     return unknown
 
 
-@lru_cache(maxsize=None)
+@cache
 def _find_decoder(name: str) -> Decoder:
     short = name.rpartition(".")[2]
     special = _SPECIAL.get(short)
@@ -199,6 +198,8 @@ def _build(schema: Schema) -> Decoder:
     if type_ == "object":
         extra = schema.get("additionalProperties")
         return _build_map(_build(extra)) if isinstance(extra, dict) else _decode_anything
+    if schema.get("format") == "byte":
+        return _decode_bytes
     return _SCALARS.get(type_ or "", _decode_anything)
 
 
@@ -247,6 +248,14 @@ def _decode_string(value: Any, path: str, unknown: list[str]) -> Any:
     return value
 
 
+def _decode_bytes(value: Any, path: str, unknown: list[str]) -> Any:
+    try:
+        base64.b64decode(_decode_string(value, path, unknown), validate=True)
+    except ValueError:
+        raise WrongTypeError("illegal base64 data at input byte 0") from None
+    return value
+
+
 def _decode_integer(value: Any, path: str, unknown: list[str]) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
@@ -271,39 +280,12 @@ def _decode_quantity(value: Any, path: str, unknown: list[str]) -> Any:
     text = value if isinstance(value, str) else None
     if isinstance(value, int | float) and not isinstance(value, bool):
         text = repr(value)
-    if text is None or not _QUANTITY.fullmatch(text.strip() or "0"):
+    if text is None or not quantities.is_quantity(text or "0"):
         raise WrongTypeError(_QUANTITY_TEXT)
-    return canonical_quantity(text)
+    return _canonical(text or "0")
 
 
-def canonical_quantity(text: str) -> str:
-    """Write a quantity as the API gives it back, for the forms that people write.
-
-    Examples
-    --------
-    >>> [canonical_quantity(text) for text in ("0.5", "1000m", "1024Mi", "2", "1.5Gi", "100000")]
-    ['500m', '1', '1Gi', '2', '1536Mi', '100k']
-    """
-    match = re.fullmatch(r"([+-]?[\d.]+)([KMGTPE]i|[mkMGTPE])?", text.strip())
-    if match is None:
-        return text.strip()
-    number, suffix = match.groups()
-    suffixes, base = (_BINARY, 1024) if (suffix or "").endswith("i") else (_DECIMAL, 1000)
-    power = suffixes.index(suffix or "")
-    whole, _, fraction = number.partition(".")
-    amount, scale = int((whole or "0") + fraction), 10 ** len(fraction)
-    while amount % scale and power > 0:
-        amount, power = amount * base, power - 1
-    if amount % scale:
-        return text.strip()
-    amount //= scale
-    while amount and amount % base == 0 and power + 1 < len(suffixes):
-        amount, power = amount // base, power + 1
-    return f"{amount}{suffixes[power]}" if amount else "0"
-
-
-_DECIMAL = ("m", "", "k", "M", "G", "T", "P", "E")
-_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_canonical = lru_cache(maxsize=1024)(quantities.canonical)
 
 
 def _decode_int_or_string(value: Any, path: str, unknown: list[str]) -> Any:
@@ -317,7 +299,8 @@ def _decode_time(value: Any, path: str, unknown: list[str]) -> Any:
         parse_time(_decode_string(value, path, unknown))
     except ValueError:
         raise WrongTypeError(
-            f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse "{value}" as "2006"'
+            f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": '
+            f'cannot parse "{value}" as "2006"'
         ) from None
     return value
 

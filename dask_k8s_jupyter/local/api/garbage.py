@@ -8,16 +8,17 @@ fail. Dependents are removed by ``drain``, which the server runs after each requ
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from . import statuses
 from .resources import Resource
+from .store import Record
 
 if TYPE_CHECKING:
     from .backend import Backend
-    from .store import Object, Record
+    from .store import Object
 
 Place = tuple[tuple[str, str], str, str]
 _FOREGROUND = "foregroundDeletion"
@@ -33,13 +34,13 @@ class DeleteOptions:
     grace_period_s
         Seconds for the processes of a Pod to end; None leaves it to the Pod, 0 is at once.
     propagation
-        ``Background``, ``Foreground`` or ``Orphan``.
+        ``Background``, ``Foreground`` or ``Orphan``; None is what the kind has by itself.
     uid, resource_version
         Preconditions; None asks for nothing.
     """
 
     grace_period_s: int | None = None
-    propagation: str = "Background"
+    propagation: str | None = None
     uid: str | None = None
     resource_version: str | None = None
     is_dry_run: bool = False
@@ -52,15 +53,21 @@ class DeleteOptions:
         propagation = query.get("propagationPolicy", given.get("propagationPolicy"))
         if given.get("orphanDependents"):
             propagation = "Orphan"
-        if propagation not in (None, "Background", "Foreground", "Orphan"):
-            raise statuses.bad_request(f"invalid propagationPolicy {propagation!r}")
+        known = ("Foreground", "Background", "Orphan", "nil")
+        if propagation not in (None, *known[:3]):
+            raise statuses.bad_option("DeleteOptions", "propagationPolicy", propagation, known)
+        dry_run = query.getall("dryRun", []) or given.get("dryRun") or []
+        if dry_run not in ([], ["All"]):
+            raise statuses.bad_option("DeleteOptions", "dryRun", dry_run, ("All",))
+        if grace is not None and not str(grace).lstrip("-").isdigit():
+            raise statuses.bad_number(str(grace))
         preconditions = given.get("preconditions") or {}
         return cls(
             None if grace is None else int(grace),
-            propagation or "Background",
+            propagation,
             preconditions.get("uid"),
             preconditions.get("resourceVersion"),
-            bool(query.get("dryRun") or given.get("dryRun")),
+            bool(dry_run),
         )
 
 
@@ -73,6 +80,7 @@ class Collector:
         self._dependents: dict[str, set[Place]] = {}
         self._suspects: deque[Place] = deque()
         self._foreground: dict[str, Place] = {}
+        self._ending: deque[Place] = deque()
 
     # -- bookkeeping -----------------------------------------------------------------------------
 
@@ -94,11 +102,14 @@ class Collector:
     @property
     def has_work(self) -> bool:
         """Whether ``drain`` has something to do."""
-        return bool(self._suspects)
+        return bool(self._suspects or self._ending)
 
     def drain(self) -> None:
-        """Remove what lost its last owner."""
-        while self._suspects:
+        """Remove what lost its last owner, and end what was asked to end after its answer."""
+        while self._suspects or self._ending:
+            if self._ending:
+                self._finish(self._ending.popleft())
+                continue
             key, namespace, name = self._suspects.popleft()
             record = self._backend.store.get(key, namespace, name)
             if record is None:
@@ -116,34 +127,72 @@ class Collector:
     def delete(
         self, resource: Resource, namespace: str, name: str, options: DeleteOptions
     ) -> tuple[Record, bool]:
-        """Delete an object; returns its last known state and whether it is gone."""
+        """Delete an object; returns what the answer shows of it, and whether it is gone."""
         record = self._backend.get(resource, namespace, name)
         self._check_preconditions(resource, record, options)
-        if options.is_dry_run:
-            return record, True
+        strategy = self._backend.strategies.find(resource)
+        options = replace(options, propagation=options.propagation or strategy.propagation)
         if resource.storage_key == ("", "namespaces"):
-            return self._delete_namespace(resource, record)
+            return self._delete_namespace(resource, record, options)
         metadata = record.object["metadata"]
         grace = self._find_grace(resource, record.object, options)
         finalizers = self._find_finalizers(record.object, options)
         if not grace and not finalizers:
-            return self._remove(resource, record, options.propagation), True
+            shown = self._build_removed(resource, record)
+            if not options.is_dry_run:
+                self._remove(resource, record)
+            return shown, True
         before = metadata.get("deletionGracePeriodSeconds")
         is_marked = "deletionTimestamp" in metadata
-        if (
-            is_marked
-            and (before or 0) <= grace
-            and finalizers == (metadata.get("finalizers") or [])
-        ):
+        is_same = finalizers == (metadata.get("finalizers") or [])
+        if is_marked and (before or 0) <= grace and is_same:
             return record, False
         marked = record.thaw()
-        _mark_deleted(marked, grace, finalizers, before)
+        _mark_deleted(marked, grace if strategy.has_grace else None, finalizers, before)
+        if options.is_dry_run:
+            return Record(marked, record.version), False
         written = self._backend.store.put(resource.storage_key, marked)
         if _FOREGROUND in finalizers:
             self._begin_foreground(resource, written)
-            current = self._backend.store.get(resource.storage_key, namespace, name)
-            return current or written, current is None
+        if finalizers and finalizers[-1] in (_FOREGROUND, _ORPHAN):
+            self._ending.append((resource.storage_key, namespace, name))
         return written, False
+
+    def _build_removed(self, resource: Resource, record: Record) -> Record:
+        """What the answer shows of an object that goes at once."""
+        if resource.storage_key != ("", "pods"):
+            return record
+        marked = record.thaw()
+        _mark_deleted(marked, 0, [], marked["metadata"].get("deletionGracePeriodSeconds"))
+        return Record(marked, record.version)
+
+    def _finish(self, place: Place) -> None:
+        """End what an answer has already promised: orphaning, foreground, a namespace."""
+        record = self._backend.store.get(*place)
+        if record is None:
+            return
+        metadata = record.object["metadata"]
+        if place[0] == ("", "namespaces"):
+            self._finish_namespace(metadata["name"])
+            return
+        finalizers = metadata.get("finalizers") or []
+        if _ORPHAN in finalizers:
+            self._orphan(metadata["uid"])
+            self._remove_finalizer(place, _ORPHAN)
+        elif _FOREGROUND in finalizers:
+            self._finish_foreground(metadata["uid"])
+
+    def _remove_finalizer(self, place: Place, finalizer: str) -> None:
+        record = self._backend.store.get(*place)
+        if record is None:
+            return
+        value = record.thaw()
+        left = [f for f in value["metadata"].get("finalizers") or () if f != finalizer]
+        value["metadata"]["finalizers"] = left
+        if not left:
+            del value["metadata"]["finalizers"]
+        resource = self._backend.registry.find_stored(place[0])
+        self.finish_deletion(resource, self._backend.store.put(place[0], value))
 
     def _check_preconditions(
         self, resource: Resource, record: Record, options: DeleteOptions
@@ -153,13 +202,18 @@ class Collector:
             ("UID", options.uid, metadata["uid"]),
             ("ResourceVersion", options.resource_version, metadata["resourceVersion"]),
         )
-        for word, wanted, found in pairs:
-            if wanted is not None and wanted != found:
+        strategy = self._backend.strategies.find(resource)
+        for field, wanted, found in pairs:
+            if wanted is not None and wanted != found and not strategy.has_grace:
                 why = (
-                    f"Precondition failed: {word} in precondition: {wanted}, "
-                    f"{word} in object meta: {found}"
+                    f"Precondition failed: {field} in precondition: {wanted}, "
+                    f"{field} in object meta: {found}"
                 )
                 raise statuses.conflict(resource.plural, resource.group, metadata["name"], why)
+            if wanted is not None and wanted != found:
+                raise statuses.precondition_failed(
+                    resource.kind, resource.group, metadata["name"], field, (wanted, found)
+                )
 
     def _find_grace(self, resource: Resource, value: Object, options: DeleteOptions) -> int:
         if resource.storage_key != ("", "pods"):
@@ -173,10 +227,9 @@ class Collector:
 
     def _find_finalizers(self, value: Object, options: DeleteOptions) -> list[str]:
         finalizers = list(value["metadata"].get("finalizers") or [])
-        uid = value["metadata"]["uid"]
-        is_foreground = options.propagation == "Foreground" and self._blockers(uid)
-        if is_foreground and _FOREGROUND not in finalizers:
-            finalizers.append(_FOREGROUND)
+        for policy, finalizer in (("Foreground", _FOREGROUND), ("Orphan", _ORPHAN)):
+            if options.propagation == policy and finalizer not in finalizers:
+                finalizers.append(finalizer)
         return finalizers
 
     def finish_deletion(self, resource: Resource, record: Record) -> Record:
@@ -184,15 +237,16 @@ class Collector:
         metadata = record.object["metadata"]
         if "deletionTimestamp" not in metadata or metadata.get("finalizers"):
             return record
-        if resource.storage_key == ("", "namespaces") or metadata.get("deletionGracePeriodSeconds"):
+        if resource.storage_key == ("", "namespaces"):
+            self._ending.append((resource.storage_key, "", metadata["name"]))
             return record
-        return self._remove(resource, record, "Background")
+        if metadata.get("deletionGracePeriodSeconds"):
+            return record
+        return self._remove(resource, record)
 
-    def _remove(self, resource: Resource, record: Record, propagation: str) -> Record:
+    def _remove(self, resource: Resource, record: Record) -> Record:
         metadata = record.object["metadata"]
         namespace, name, uid = metadata.get("namespace", ""), metadata["name"], metadata["uid"]
-        if propagation == "Orphan":
-            self._orphan(uid)
         last = self._backend.store.remove(resource.storage_key, namespace, name)
         self._uids.discard(uid)
         self._foreground.pop(uid, None)
@@ -210,7 +264,7 @@ class Collector:
         """Remove every object of a resource, whatever it waits for."""
         resource = self._backend.registry.find_stored(key)
         for record in list(self._backend.store.collection(key).records.values()):
-            self._remove(resource, record, "Background")
+            self._remove(resource, record)
 
     # -- dependents ------------------------------------------------------------------------------
 
@@ -243,49 +297,51 @@ class Collector:
         if place is None or self._blockers(uid):
             return
         del self._foreground[uid]
-        record = self._backend.store.get(*place)
-        if record is None:
-            return
-        owner = record.thaw()
-        finalizers = owner["metadata"].get("finalizers") or []
-        owner["metadata"]["finalizers"] = [f for f in finalizers if f != _FOREGROUND]
-        resource = self._backend.registry.find_stored(place[0])
-        self.finish_deletion(resource, self._backend.store.put(place[0], owner))
+        self._remove_finalizer(place, _FOREGROUND)
 
     # -- namespaces ------------------------------------------------------------------------------
 
-    def _delete_namespace(self, resource: Resource, record: Record) -> tuple[Record, bool]:
+    def _delete_namespace(
+        self, resource: Resource, record: Record, options: DeleteOptions
+    ) -> tuple[Record, bool]:
         name = record.object["metadata"]["name"]
         if "deletionTimestamp" not in record.object["metadata"]:
             marked = record.thaw()
-            _mark_deleted(marked, 0, marked["metadata"].get("finalizers") or [], None)
+            _mark_deleted(marked, None, marked["metadata"].get("finalizers") or [], None)
             marked["status"] = {"phase": "Terminating"}
+            if options.is_dry_run:
+                return Record(marked, record.version), False
             record = self._backend.store.put(resource.storage_key, marked)
         for key, collection in self._backend.store.collections():
             for place in sorted(collection.by_namespace.get(name, ())):
                 if place in collection.records:
                     child = self._backend.registry.find_stored(key)
-                    self.delete(child, *place, DeleteOptions())
-        self._finish_namespace(name)
-        return record, self._backend.store.get(("", "namespaces"), "", name) is None
+                    self.delete(child, *place, DeleteOptions(propagation="Background"))
+        self._ending.append((resource.storage_key, "", name))
+        return record, False
 
     def _finish_namespace(self, name: str) -> None:
         record = self._backend.store.get(("", "namespaces"), "", name)
         if record is None or "deletionTimestamp" not in record.object["metadata"]:
             return
+        if record.object["metadata"].get("finalizers"):
+            return
         if any(c.by_namespace.get(name) for _, c in self._backend.store.collections()):
             return
         resource = self._backend.registry.find_stored(("", "namespaces"))
-        self._remove(resource, record, "Background")
+        self._remove(resource, record)
 
 
-def _mark_deleted(value: Object, grace: int, finalizers: list[str], before: int | None) -> None:
+def _mark_deleted(
+    value: Object, grace: int | None, finalizers: list[str], before: int | None
+) -> None:
     metadata = value["metadata"]
-    if "deletionTimestamp" not in metadata or (before or 0) > grace:
-        moment = datetime.now(timezone.utc) + timedelta(seconds=grace)
+    if "deletionTimestamp" not in metadata or (before or 0) > (grace or 0):
+        moment = datetime.now(timezone.utc) + timedelta(seconds=grace or 0)
         metadata["deletionTimestamp"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-        metadata["deletionGracePeriodSeconds"] = grace
+        if grace is not None:
+            metadata["deletionGracePeriodSeconds"] = grace
     if finalizers:
         metadata["finalizers"] = finalizers
-    if "generation" in metadata:
+    if "generation" in metadata and grace is not None:
         metadata["generation"] += 1

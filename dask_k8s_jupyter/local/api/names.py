@@ -7,6 +7,7 @@ import secrets
 from datetime import datetime, timezone
 from typing import Any
 
+from .resources import Resource
 from .statuses import Cause, invalid_value
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -18,6 +19,7 @@ _PATH_SEGMENT_FORBIDS = re.compile(r"[/%]")
 
 # The alphabet of generateName: no vowels, no digits that look like letters.
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _DNS_1035_KINDS = {"services"}
 _DNS_LABEL_KINDS = {"namespaces"}
 _PATH_SEGMENT_KINDS = {"roles", "rolebindings", "clusterroles", "clusterrolebindings"}
@@ -139,8 +141,9 @@ def check_labels(labels: Any, path: str) -> list[Cause]:
     return causes
 
 
-def check_metadata(plural: str, metadata: dict[str, Any]) -> list[Cause]:
+def check_metadata(resource: Resource, metadata: dict[str, Any]) -> list[Cause]:
     """Find what is wrong with an object's metadata."""
+    plural = resource.plural
     causes = []
     name = metadata["name"]
     if why := explain_name(plural, name):
@@ -152,11 +155,15 @@ def check_metadata(plural: str, metadata: dict[str, Any]) -> list[Cause]:
             causes.append(invalid_value("metadata.annotations", key, why))
         if not isinstance(value, str):
             causes.append(invalid_value(f"metadata.annotations.{key}", value, "must be a string"))
-    for index, owner in enumerate(metadata.get("ownerReferences") or ()):
+    for owner in metadata.get("ownerReferences") or ():
         for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
-                path = f"metadata.ownerReferences[{index}].{field}"
-                causes.append(
-                    invalid_value(path, owner.get(field, ""), f"{field} must not be empty")
-                )
+                path = f"metadata.ownerReferences.{field}"
+                causes.append(invalid_value(path, owner.get(field, ""), "must not be empty"))
+    for index, finalizer in enumerate(metadata.get("finalizers") or ()):
+        if resource.is_custom:
+            break
+        if finalizer not in _FINALIZERS and ("/" not in finalizer or explain_qualified(finalizer)):
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            causes.append(invalid_value(f"metadata.finalizers[{index}]", finalizer, why))
     return causes

@@ -20,6 +20,8 @@ from .resources import Registry, Resource
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 _TRUE = ("true", "1")
+_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
+_OPTIONS = {"PUT": "UpdateOptions", "PATCH": "PatchOptions"}
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ def parse_target(
 
 def _find_verb(method: str, name: str, query: Mapping[str, str]) -> str:
     if method in ("GET", "HEAD"):
-        if query.get("watch") in _TRUE:
-            return "watch"
-        return "get" if name else "list"
+        if name:
+            return "get"
+        return "watch" if query.get("watch") in _TRUE else "list"
     if method == "DELETE":
         return "delete" if name else "deletecollection"
     return _VERBS.get(method, method.lower())
@@ -142,12 +144,17 @@ def read_write_options(request: web.BaseRequest) -> WriteOptions:
     agent = request.headers.get("User-Agent", "unknown").partition("/")[0]
     is_apply = request.content_type == APPLY_PATCH
     manager = query.get("fieldManager") or ("unknown" if is_apply else agent)
+    options = _OPTIONS.get(request.method, "CreateOptions")
     dry_run = query.getall("dryRun", [])
     if dry_run not in ([], ["All"]):
-        raise statuses.bad_request(f"invalid dryRun {dry_run!r}: only All is known")
+        raise statuses.bad_option(options, "dryRun", dry_run, ("All",))
+    validation = query.get("fieldValidation", "")
+    if validation not in _VALIDATIONS:
+        raise statuses.bad_option(options, "fieldValidation", validation, _VALIDATIONS)
     return WriteOptions(
         manager=manager,
         is_dry_run=bool(dry_run),
-        is_strict=query.get("fieldValidation") == "Strict",
+        is_strict=validation == "Strict",
         is_forced=query.get("force") in _TRUE,
+        is_apply=is_apply,
     )

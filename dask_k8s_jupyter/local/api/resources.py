@@ -32,7 +32,7 @@ class Resource:
     verbs
         Verbs on the resource itself.
     schema, columns, scale_paths
-        Of a custom resource: the structural schema, the printer columns, where scale reads and writes.
+        Of a custom resource: the structural schema, the printer columns, the paths of scale.
     """
 
     group: str
@@ -84,7 +84,14 @@ _WORKLOAD_SCALE = {
 }
 
 BUILT_IN = (
-    _core("namespaces", "Namespace", "ns", namespaced=False, subresources=("status",)),
+    _core(
+        "namespaces",
+        "Namespace",
+        "ns",
+        namespaced=False,
+        subresources=("status",),
+        verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
+    ),
     _core("nodes", "Node", "no", namespaced=False, subresources=("status",)),
     _core(
         "pods",

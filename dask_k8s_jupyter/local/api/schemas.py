@@ -116,7 +116,7 @@ def validate(value: Any, schema: Schema, path: str = "") -> list[Cause]:
     if value is None and schema.get("nullable"):
         return []
     if wrong := _check_type(value, schema, path):
-        return [wrong]
+        return [wrong, *_check_enum(value, schema, path)]
     causes = _check_enum(value, schema, path)
     if isinstance(value, dict):
         causes += _check_object(value, schema, path)

@@ -24,7 +24,7 @@ from .garbage import DeleteOptions
 from .podstreams import PodStreams
 from .requests import Format, Target, parse_target, read_body, read_write_options
 from .store import Record
-from .watching import WatchStream, build_list, build_selection
+from .watching import WatchStream, build_list, build_selection, encode_list
 
 _LOG = logging.getLogger(__name__)
 
@@ -148,7 +148,8 @@ class ApiServer:
         if target.subresource in ("binding", "token"):
             return await self._create_subresource(request, target)
         handler = self._verbs.get(target.verb)
-        if handler is None or not _is_complete(target):
+        is_known = bool(target.subresource) or target.verb in target.resource.verbs
+        if handler is None or not is_known or not _is_complete(target):
             raise statuses.method_not_allowed()
         return await handler(request, target, user)
 
@@ -221,10 +222,12 @@ class ApiServer:
     async def _update(self, request: web.BaseRequest, target: Target, user: User) -> web.Response:
         body = await read_body(request)
         options = read_write_options(request)
+        place = _place(target)
+        is_new = self.backend.store.get(target.resource.storage_key, place, target.name) is None
         record = self.backend.replace(
-            target.resource, _place(target), target.name, body, target.subresource, options
+            target.resource, place, target.name, body, target.subresource, options
         )
-        return self._answer_record(request, target, record)
+        return self._answer_record(request, target, record, 201 if is_new else 200)
 
     async def _patch(self, request: web.BaseRequest, target: Target, user: User) -> web.Response:
         body = await read_body(request)
@@ -246,7 +249,7 @@ class ApiServer:
         options = DeleteOptions.read(await read_body(request, required=False), request.query)
         resource, place = target.resource, _place(target)
         record, is_gone = self.backend.collector.delete(resource, place, target.name, options)
-        if not is_gone or resource.storage_key == ("", "pods"):
+        if not is_gone or self.backend.strategies.find(resource).returns_deleted:
             return _answer_encoded(record.encoded)
         metadata = record.object["metadata"]
         details = {"name": target.name, "kind": resource.plural, "uid": metadata["uid"]}
@@ -260,12 +263,14 @@ class ApiServer:
         options = DeleteOptions.read(await read_body(request, required=False), request.query)
         selected = build_selection(target, request.query)
         collection = self.backend.store.collection(target.resource.storage_key)
-        for record in collection.select(target.scope, selected):
+        records = collection.select(target.scope, selected)
+        for record in records:
             metadata = record.object["metadata"]
             place = (metadata.get("namespace", ""), metadata["name"])
             if place in collection.records:
                 self.backend.collector.delete(target.resource, *place, options)
-        return _answer(statuses.build_success({"kind": target.resource.plural}))
+        metadata = {"resourceVersion": str(self.backend.store.version)}
+        return _answer_encoded(encode_list(target.resource, records, metadata))
 
     async def _review(
         self, request: web.BaseRequest, target: Target, user: User

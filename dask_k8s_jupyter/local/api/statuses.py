@@ -5,6 +5,7 @@ Guarantees that every refusal has a code, a reason of the API's own vocabulary a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +44,9 @@ class StatusError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
+        if self.reason:
+            status["reason"] = self.reason
         if self.details:
             status["details"] = self.details
         status["code"] = self.code
@@ -141,6 +143,32 @@ def modified(plural: str, group: str, name: str) -> StatusError:
     )
 
 
+def precondition_failed(
+    kind: str, group: str, name: str, field: str, pair: tuple[str, str]
+) -> StatusError:
+    """409: an object is not the one that a deletion is meant for."""
+    hint = (
+        "might have been deleted and then recreated"
+        if field == "UID"
+        else "might have been modified"
+    )
+    why = (
+        f"the {field} in the precondition ({pair[0]}) does not match the {field} in record "
+        f"({pair[1]}). The object {hint}"
+    )
+    return conflict(kind, group, name, why)
+
+
+def bad_option(kind: str, field: str, given: Any, supported: tuple[str, ...]) -> StatusError:
+    """422: an option of a request has a value that is none of its."""
+    return invalid(kind, "meta.k8s.io", "", [unsupported(field, given, supported)])
+
+
+def bad_number(given: str) -> StatusError:
+    """400: a number in a query is none."""
+    return bad_request(f"strconv.ParseInt: parsing {show(given)}: invalid syntax")
+
+
 def expired(message: str) -> StatusError:
     """410: the history that the request asks for has been compacted."""
     return StatusError(410, "Expired", message)
@@ -190,6 +218,23 @@ def required(field: str, message: str = "Required value") -> Cause:
 def invalid_value(field: str, value: Any, why: str) -> Cause:
     """Cause: a field has a value that is not allowed."""
     return Cause(field, f"Invalid value: {show(value)}: {why}")
+
+
+def unsupported(field: str, value: Any, supported: Iterable[str]) -> Cause:
+    """Cause: a field has none of the values that it can have."""
+    known = ", ".join(show(name) for name in supported)
+    text = f"Unsupported value: {show(value)}: supported values: {known}"
+    return Cause(field, text, "FieldValueNotSupported")
+
+
+def forbidden_value(field: str, why: str) -> Cause:
+    """Cause: a field may not be there, or not like this."""
+    return Cause(field, f"Forbidden: {why}", "FieldValueForbidden")
+
+
+def duplicate(field: str, value: Any) -> Cause:
+    """Cause: a value stands there twice."""
+    return Cause(field, f"Duplicate value: {show(value)}", "FieldValueDuplicate")
 
 
 def show(value: Any) -> str:

@@ -6,59 +6,14 @@ Guarantees a cell for every column. Times are told as ages, at the moment of the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
 from typing import Any
 
-from . import jsonpath
-from .names import parse_time
+from . import jsonpath, workloadcells
+from .ages import NONE, UNKNOWN, show_age
 from .resources import Resource
 
 Object = dict[str, Any]
 Cells = Callable[[Object], list[Any]]
-
-UNKNOWN = "<unknown>"
-NONE = "<none>"
-
-
-def show_age(text: str | None, now: datetime | None = None) -> str:
-    """Show how long ago a time was, as kubectl does.
-
-    Examples
-    --------
-    >>> from datetime import datetime, timezone
-    >>> show_age("2026-11-20T10:00:00Z", datetime(2026, 11, 20, 10, 3, 5, tzinfo=timezone.utc))
-    '3m5s'
-    """
-    if not text:
-        return UNKNOWN
-    moment = now or datetime.now(timezone.utc)
-    return show_duration(int((moment - parse_time(text)).total_seconds()))
-
-
-def show_duration(seconds: int) -> str:
-    """Show a number of seconds with at most two units, as kubectl does."""
-    seconds = max(0, seconds)
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if seconds < 120:
-        return f"{seconds}s"
-    if minutes < 10:
-        return _two(minutes, "m", seconds % 60, "s")
-    if minutes < 180:
-        return f"{minutes}m"
-    if hours < 8:
-        return _two(hours, "h", minutes % 60, "m")
-    if hours < 48:
-        return f"{hours}h"
-    if days < 8:
-        return _two(days, "d", hours % 24, "h")
-    if days < 730:
-        return f"{days}d"
-    years = days // 365
-    return _two(years, "y", days % 365, "d") if years < 8 else f"{years}y"
-
-
-def _two(big: int, big_unit: str, small: int, small_unit: str) -> str:
-    return f"{big}{big_unit}" + (f"{small}{small_unit}" if small else "")
 
 
 def _column(name: str, priority: int = 0, type_: str = "string") -> Object:
@@ -277,10 +232,32 @@ _BUILT_IN: dict[str, tuple[list[Object], Cells]] = {
         _columns("Name|Type|Data|Age"),
         lambda v: [_name(v), v["type"], _DATA(v), _age(v)],
     ),
-    "serviceaccounts": (
-        _columns("Name|Secrets|Age"),
-        lambda v: [_name(v), len(v.get("secrets") or ()), _age(v)],
+    "serviceaccounts": (_columns("Name|Age"), lambda v: [_name(v), _age(v)]),
+    "deployments": (
+        _columns("Name|Ready|Up-to-date|Available|Age", "Containers|Images|Selector"),
+        workloadcells.list_deployment,
     ),
+    "replicasets": (
+        [
+            _column("Name"),
+            *(_column(name, type_="integer") for name in ("Desired", "Current", "Ready")),
+            _column("Age"),
+            *(_column(name, 1) for name in ("Containers", "Images", "Selector")),
+        ],
+        workloadcells.list_replica_set,
+    ),
+    "jobs": (
+        _columns("Name|Status|Completions|Duration|Age", "Containers|Images|Selector"),
+        workloadcells.list_job,
+    ),
+    "persistentvolumeclaims": (
+        _columns(
+            "Name|Status|Volume|Capacity|Access Modes|StorageClass|VolumeAttributesClass|Age",
+            "VolumeMode",
+        ),
+        workloadcells.list_claim,
+    ),
+    "resourcequotas": (_columns("Name|Request|Limit|Age"), workloadcells.list_quota),
     "leases": (
         _columns("Name|Holder|Age"),
         lambda v: [_name(v), (v.get("spec") or {}).get("holderIdentity") or "", _age(v)],

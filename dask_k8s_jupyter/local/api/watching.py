@@ -17,12 +17,15 @@ from aiohttp import web
 
 from . import selectors, statuses, tables
 from .requests import Format, Target
+from .resources import Resource
 from .selectors import Predicate
 from .store import Change, Record, Store, Watcher
 
 # As the API server's --min-request-timeout: a watch ends after one to two times this.
 WATCH_LIFETIME_S = 1800
 BOOKMARK_INTERVAL_S = 60.0
+# A watch that ends sooner sends no bookmark at its end.
+SHORT_WATCH_S = 5.0
 # How soon a watch notices that its client has gone away without a word.
 LIVENESS_INTERVAL_S = 5.0
 
@@ -39,7 +42,8 @@ def build_selection(target: Target, query: Any) -> Predicate | None:
 
 def build_list(store: Store, target: Target, query: Any, form: Format) -> bytes:
     """Answer a list request."""
-    limit = int(query.get("limit") or 0)
+    limit = _read_number(query, "limit")
+    _read_version(query, 400, "BadRequest")
     token = query.get("continue")
     if token:
         version, records = store.take_snapshot(token)
@@ -50,7 +54,8 @@ def build_list(store: Store, target: Target, query: Any, form: Format) -> bytes:
     metadata: dict[str, Any] = {"resourceVersion": str(version)}
     if limit and len(records) > limit:
         metadata["continue"] = store.keep_snapshot(version, records[limit:])
-        metadata["remainingItemCount"] = len(records) - limit
+        if not query.get("labelSelector") and not query.get("fieldSelector"):
+            metadata["remainingItemCount"] = len(records) - limit
         records = records[:limit]
     return _encode_list(target, records, metadata, form)
 
@@ -69,11 +74,36 @@ def _encode_list(
             "items": [tables.build_partial(record.object) for record in records],
         }
         return orjson.dumps(partial)
-    resource = target.resource
-    head: dict[str, Any] = {"kind": resource.list_kind, "apiVersion": resource.api_version}
-    head["metadata"] = metadata
-    encoded = b",".join([record.encoded for record in records])
+    return encode_list(target.resource, records, metadata)
+
+
+def encode_list(resource: Resource, records: list[Record], metadata: dict[str, Any]) -> bytes:
+    """Encode objects as the list of their kind."""
+    if resource.is_custom:
+        metadata.setdefault("continue", "")
+        encoded = b",".join([record.encoded for record in records])
+    else:
+        encoded = b",".join([record.encoded_item for record in records])
+    head = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
     return b'%s,"items":[%s]}' % (orjson.dumps(head)[:-1], encoded)
+
+
+def _read_number(query: Any, name: str) -> int:
+    text = query.get(name) or "0"
+    if not text.isdigit():
+        raise statuses.bad_number(text)
+    return int(text)
+
+
+def _read_version(query: Any, code: int, reason: str) -> int:
+    text = query.get("resourceVersion") or "0"
+    if not text.isdigit():
+        message = (
+            f"resourceVersion: Invalid value: {statuses.show(text)}: "
+            f"strconv.ParseUint: parsing {statuses.show(text)}: invalid syntax"
+        )
+        raise statuses.StatusError(code, reason, message)
+    return int(text)
 
 
 class WatchStream:
@@ -93,12 +123,14 @@ class WatchStream:
     async def run(self) -> web.StreamResponse:
         """Stream events until the client goes, the time is over or the watcher is overrun."""
         query = self._request.query
-        lifetime_s = float(query.get("timeoutSeconds") or 0)
+        self._check_initial(query)
+        asked_version = _read_version(query, 500, "")
+        lifetime_s = float(_read_number(query, "timeoutSeconds"))
         lifetime_s = lifetime_s or WATCH_LIFETIME_S * (1 + random.random())  # noqa: S311
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         selected = build_selection(self._target, query)
         try:
-            watcher = self._open(selected)
+            watcher = self._open(selected, asked_version)
         except statuses.StatusError as error:
             # A watch that cannot begin says so in its stream, as the real server's cache does.
             await response.prepare(self._request)
@@ -113,11 +145,15 @@ class WatchStream:
             self._store.unwatch(self._target.resource.storage_key, watcher)
         return response
 
-    def _open(self, selected: Predicate | None) -> Watcher:
-        text = self._request.query.get("resourceVersion") or "0"
-        if not text.isdigit():
-            raise statuses.bad_request(f"invalid resource version {text!r}")
-        version = None if text == "0" or self._wants_initial else int(text)
+    def _check_initial(self, query: Any) -> None:
+        match = query.get("resourceVersionMatch")
+        if "sendInitialEvents" in query and match != "NotOlderThan":
+            why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            cause = statuses.forbidden_value("resourceVersionMatch", why)
+            raise statuses.invalid("ListOptions", "meta.k8s.io", "", [cause])
+
+    def _open(self, selected: Predicate | None, asked_version: int) -> Watcher:
+        version = None if not asked_version or self._wants_initial else asked_version
         key = self._target.resource.storage_key
         return self._store.watch(key, self._target.scope, selected, version)
 
@@ -142,7 +178,8 @@ class WatchStream:
             elif self._wants_bookmarks and loop.time() > next_bookmark and not watcher.pending:
                 next_bookmark = loop.time() + BOOKMARK_INTERVAL_S
                 await response.write(self._bookmark())
-        if self._wants_bookmarks and not watcher.pending and not watcher.is_overrun:
+        is_long = lifetime_s > SHORT_WATCH_S
+        if self._wants_bookmarks and is_long and not (watcher.pending or watcher.is_overrun):
             await response.write(self._bookmark())
 
     def _encode(self, type_: str, change: Change) -> bytes:

@@ -6,11 +6,22 @@ A kind without particulars uses ``Strategy`` as it is.
 from __future__ import annotations
 
 from ..resources import Resource
-from .core import NamespaceStrategy, PlainStrategy, ServiceAccountStrategy
+from .core import NamespaceStrategy, ServiceAccountStrategy
 from .custom import CustomResourceStrategy, DefinitionStrategy
+from .plain import (
+    ClaimStrategy,
+    ConfigMapStrategy,
+    EndpointsStrategy,
+    EventStrategy,
+    LeaseStrategy,
+    SecretStrategy,
+)
 from .pods import PodStrategy
+from .quotas import QuotaStrategy
+from .rbac import BindingStrategy, RoleStrategy
 from .services import ServiceStrategy
 from .strategy import Context, Strategy
+from .workloads import DeploymentStrategy, JobStrategy, ReplicaSetStrategy
 
 __all__ = ["Context", "Strategies", "Strategy"]
 
@@ -20,13 +31,27 @@ class Strategies:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._plain = PlainStrategy(context)
+        self._plain = Strategy(context)
         self._by_plural: dict[str, Strategy] = {
             "namespaces": NamespaceStrategy(context),
             "serviceaccounts": ServiceAccountStrategy(context),
             "pods": PodStrategy(context),
             "services": ServiceStrategy(context),
             "customresourcedefinitions": DefinitionStrategy(context),
+            "configmaps": ConfigMapStrategy(context),
+            "secrets": SecretStrategy(context),
+            "events": EventStrategy(context),
+            "endpoints": EndpointsStrategy(context),
+            "leases": LeaseStrategy(context),
+            "persistentvolumeclaims": ClaimStrategy(context),
+            "resourcequotas": QuotaStrategy(context),
+            "deployments": DeploymentStrategy(context),
+            "replicasets": ReplicaSetStrategy(context),
+            "jobs": JobStrategy(context),
+            "roles": RoleStrategy(context),
+            "clusterroles": RoleStrategy(context),
+            "rolebindings": BindingStrategy(context),
+            "clusterrolebindings": BindingStrategy(context),
         }
         self._custom = CustomResourceStrategy(context)
 

@@ -13,11 +13,21 @@ from ..resources import Resource
 from ..statuses import Cause, invalid_value, required
 from .strategy import Object, Strategy
 
+# Errors after which rules could not be evaluated on what is left.
+_BLOCKING = {f"FieldValue{word}" for word in ("Required", "NotSupported", "TooLong", "TooMany")}
+_BLOCKING.add("FieldValueTypeInvalid")
+_UNCHECKED = (
+    "some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation"
+)
+
 
 class DefinitionStrategy(Strategy):
     """CRDs register and withdraw resources."""
 
     has_generation = True
+    has_grace = False
+    returns_deleted = True
 
     def default(self, resource: Resource, value: Object) -> None:
         """Fill in names and conversion."""
@@ -138,5 +148,27 @@ class CustomResourceStrategy(Strategy):
 
     def validate(self, resource: Resource, value: Object, old: Object | None) -> list[Cause]:
         """Check by schema, then by its CEL rules."""
-        causes = schemas.validate(value, resource.schema or {})
-        return causes or schemas.validate_rules(value, resource.schema or {}, old)
+        schema = resource.schema or {}
+        causes = schemas.validate(value, schema)
+        if not causes:
+            return schemas.validate_rules(value, schema, old)
+        if wrong_replicas := _check_scale(resource, value):
+            causes.append(wrong_replicas)
+        return self.add_unchecked(resource, causes)
+
+    def add_unchecked(self, resource: Resource, causes: list[Cause]) -> list[Cause]:
+        """Say that rules were not evaluated, where there are rules."""
+        has_rules = next(iter(schemas.iterate_rules(resource.schema or {}, "")), None) is not None
+        if has_rules and any(cause.reason in _BLOCKING for cause in causes):
+            causes.append(invalid_value("<nil>", None, _UNCHECKED))
+        return causes
+
+
+def _check_scale(resource: Resource, value: Object) -> Cause | None:
+    path = (resource.scale_paths or {}).get("specReplicasPath", "")
+    holder: object = value
+    for step in path.strip(".").split(".")[:-1]:
+        holder = holder.get(step, {}) if isinstance(holder, dict) else None
+    if not path or isinstance(holder, dict):
+        return None
+    return invalid_value(path, 0, f"{path} accessor error: what holds it is no map")

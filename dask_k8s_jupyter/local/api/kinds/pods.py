@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from .. import statuses
-from ..names import explain_label
 from ..resources import Resource
-from ..statuses import Cause, invalid_value, required
+from ..statuses import Cause
+from . import quotas
+from .podchecks import check_pod_spec
 from .strategy import Object, Strategy
 
 _MUTABLE_OF_SPEC = {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"}
@@ -22,28 +23,32 @@ _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 class PodStrategy(Strategy):
     """Defaults, checks and immutability of Pods."""
 
+    has_generation = True
+    returns_deleted = True
+
     def default(self, resource: Resource, value: Object) -> None:
-        """Fill in what the API fills in."""
-        spec = value.get("spec")
-        if not isinstance(spec, dict):
-            return
+        """Fill in what the API fills in, for a Pod also its admission."""
+        spec = value.setdefault("spec", {})
         account = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
         spec["serviceAccountName"] = spec["serviceAccount"] = account
-        for key, default in _SPEC_DEFAULTS.items():
+        for key, default in _ADMITTED.items():
             if spec.get(key) is None:
                 spec[key] = default
-        spec.setdefault("securityContext", {})
-        for field in ("initContainers", "containers"):
-            for container in spec.get(field) or ():
-                if isinstance(container, dict):
-                    default_container(container)
+        default_pod_spec(spec)
+        for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+            limits = container["resources"].get("limits")
+            if limits:
+                given = container["resources"].get("requests") or {}
+                container["resources"]["requests"] = limits | given
 
     def prepare_create(self, resource: Resource, value: Object) -> None:
-        """Begin Pending; refuse a Pod whose ServiceAccount is missing."""
-        spec = value.get("spec") if isinstance(value.get("spec"), dict) else {}
+        """Begin Pending."""
+        value["status"] = {"phase": "Pending", "qosClass": find_qos_class(value["spec"])}
+
+    def admit(self, resource: Resource, value: Object) -> None:
+        """Refuse a Pod whose ServiceAccount is missing, and one beyond a quota."""
+        account = value["spec"]["serviceAccountName"]
         metadata = value["metadata"]
-        value["status"] = {"phase": "Pending", "qosClass": find_qos_class(spec or {})}
-        account = (spec or {}).get("serviceAccountName", "default")
         key = ("", "serviceaccounts")
         if self.context.store.get(key, metadata["namespace"], account) is None:
             why = (
@@ -51,23 +56,39 @@ class PodStrategy(Strategy):
                 f'serviceaccount "{account}" not found'
             )
             raise statuses.forbidden("pods", "", metadata["name"], why)
+        quotas.charge(self.context.store, value)
+
+    def on_written(self, resource: Resource, value: Object, old: Object | None) -> None:
+        """Keep the quotas' counts in step."""
+        quotas.recount(self.context, value["metadata"]["namespace"], value, old)
+
+    def on_removed(self, resource: Resource, value: Object) -> None:
+        """Give back what the Pod took of a quota."""
+        quotas.recount(self.context, value["metadata"]["namespace"], None, value)
 
     def validate(self, resource: Resource, value: Object, old: Object | None) -> list[Cause]:
         """Check the spec of a new Pod, or what changed of an old one."""
-        spec = value.get("spec")
-        if not isinstance(spec, dict):
-            return [required("spec")]
         if old is not None:
-            return _check_update(spec, old["spec"])
-        containers = spec.get("containers")
-        if not isinstance(containers, list) or not containers:
-            return [required("spec.containers")]
-        causes = _check_policy(spec)
-        names: set[str] = set()
-        for field in ("initContainers", "containers"):
-            for index, container in enumerate(spec.get(field) or ()):
-                causes += _check_container(f"spec.{field}[{index}]", container, names)
-        return causes
+            return _check_update(value["spec"], old["spec"])
+        return check_pod_spec(value["spec"])
+
+
+def default_pod_spec(spec: Object) -> None:
+    """Fill in what the API fills in for a Pod and for a template."""
+    for key, default in _SPEC_DEFAULTS.items():
+        if spec.get(key) is None:
+            spec[key] = default
+    spec.setdefault("securityContext", {})
+    if (spec["terminationGracePeriodSeconds"]) < 0:
+        spec["terminationGracePeriodSeconds"] = 1
+    for volume in spec.get("volumes") or ():
+        if len(volume) == 1:
+            volume["emptyDir"] = {}
+        for source in ("configMap", "secret", "projected", "downwardAPI"):
+            if source in volume:
+                volume[source].setdefault("defaultMode", 420)
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+        default_container(container)
 
 
 _SPEC_DEFAULTS: dict[str, Any] = {
@@ -75,6 +96,8 @@ _SPEC_DEFAULTS: dict[str, Any] = {
     "terminationGracePeriodSeconds": 30,
     "dnsPolicy": "ClusterFirst",
     "schedulerName": "default-scheduler",
+}
+_ADMITTED: dict[str, Any] = {
     "enableServiceLinks": True,
     "preemptionPolicy": "PreemptLowerPriority",
     "priority": 0,
@@ -96,10 +119,7 @@ def default_container(container: Object) -> None:
     for key, default in _CONTAINER_DEFAULTS.items():
         container.setdefault(key, default)
     container.setdefault("imagePullPolicy", find_pull_policy(str(container.get("image", ""))))
-    resources = container.setdefault("resources", {}) or {}
-    limits = resources.get("limits")
-    if limits:
-        resources["requests"] = limits | (resources.get("requests") or {})
+    container.setdefault("resources", {})
     for port in container.get("ports") or ():
         port.setdefault("protocol", "TCP")
     for variable in container.get("env") or ():
@@ -142,45 +162,6 @@ def find_qos_class(spec: Object) -> str:
         if not {"cpu", "memory"} <= limits.keys() or requests != limits:
             return "Burstable"
     return "Guaranteed"
-
-
-def _check_policy(spec: Object) -> list[Cause]:
-    if spec["restartPolicy"] in ("Always", "OnFailure", "Never"):
-        return []
-    text = statuses.show(spec["restartPolicy"])
-    message = f'Unsupported value: {text}: supported values: "Always", "OnFailure", "Never"'
-    return [Cause("spec.restartPolicy", message, "FieldValueNotSupported")]
-
-
-def _check_container(path: str, container: Any, names: set[str]) -> list[Cause]:
-    if not isinstance(container, dict):
-        return [invalid_value(path, container, "must be an object")]
-    causes = []
-    name = container.get("name")
-    if not name:
-        causes.append(required(f"{path}.name"))
-    elif why := explain_label(str(name)):
-        causes.append(invalid_value(f"{path}.name", name, why))
-    elif name in names:
-        message = f"Duplicate value: {statuses.show(name)}"
-        causes.append(Cause(f"{path}.name", message, "FieldValueDuplicate"))
-    names.add(str(name))
-    if not container.get("image"):
-        causes.append(required(f"{path}.image"))
-    for index, port in enumerate(container.get("ports") or ()):
-        number = port.get("containerPort")
-        where = f"{path}.ports[{index}].containerPort"
-        if number is None:
-            causes.append(required(where))
-        elif not isinstance(number, int) or not 0 < number < 65536:
-            causes.append(invalid_value(where, number, "must be between 1 and 65535, inclusive"))
-    for index, variable in enumerate(container.get("env") or ()):
-        if not variable.get("name"):
-            causes.append(required(f"{path}.env[{index}].name"))
-        if not isinstance(variable.get("value", ""), str):
-            where = f"{path}.env[{index}].value"
-            causes.append(invalid_value(where, variable["value"], "must be a string"))
-    return causes
 
 
 def _check_update(spec: Object, old: Object) -> list[Cause]:

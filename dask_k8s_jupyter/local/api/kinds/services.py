@@ -6,21 +6,27 @@ headless or ExternalName) and a change of the cluster address.
 
 from __future__ import annotations
 
+import re
 from itertools import count, islice
 from typing import Any
 
 from .. import statuses
-from ..names import explain_label
+from ..names import check_labels, explain_label
 from ..resources import Resource
-from ..statuses import Cause, invalid_value, required
+from ..statuses import Cause, duplicate, invalid_value, required, unsupported
+from .plain import ADDRESS_TEXT, is_address
 from .strategy import Context, Object, Strategy
 
+_PORT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 NODE_PORTS = range(30000, 32768)
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 
 
 class ServiceStrategy(Strategy):
     """Allocation, defaults and checks of Services."""
+
+    returns_deleted = True
+    is_created_by_update = True
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -32,6 +38,8 @@ class ServiceStrategy(Strategy):
         spec = value.setdefault("spec", {})
         spec.setdefault("type", "ClusterIP")
         spec.setdefault("sessionAffinity", "None")
+        for port in spec.get("ports") or ():
+            port.setdefault("protocol", "TCP")
         if spec["type"] == "ExternalName":
             return
         spec.setdefault("ipFamilies", ["IPv4"])
@@ -40,7 +48,6 @@ class ServiceStrategy(Strategy):
         if spec["type"] in ("NodePort", "LoadBalancer"):
             spec.setdefault("externalTrafficPolicy", "Cluster")
         for port in spec.get("ports") or ():
-            port.setdefault("protocol", "TCP")
             if "port" in port:
                 port.setdefault("targetPort", port["port"])
 
@@ -106,31 +113,57 @@ class ServiceStrategy(Strategy):
         """Check type, ports and that the address stays."""
         spec = value["spec"]
         if spec["type"] not in _TYPES:
-            kinds = ", ".join(f'"{name}"' for name in _TYPES)
-            text = f"Unsupported value: {statuses.show(spec['type'])}: supported values: {kinds}"
-            return [Cause("spec.type", text, "FieldValueNotSupported")]
+            return [unsupported("spec.type", spec["type"], _TYPES)]
         ports = spec.get("ports") or []
         causes = [c for i, port in enumerate(ports) for c in _check_port(i, port, len(ports))]
-        if not ports and spec["type"] != "ExternalName" and spec.get("clusterIP") != "None":
+        causes += _check_duplicates(ports)
+        is_external = spec["type"] == "ExternalName"
+        if not ports and not is_external and spec.get("clusterIP") != "None":
             causes.append(required("spec.ports"))
+        if is_external and not spec.get("externalName"):
+            causes.append(required("spec.externalName"))
+        causes += check_labels(spec.get("selector"), "spec.selector")
+        if spec["sessionAffinity"] not in ("ClientIP", "None"):
+            known = ("ClientIP", "None")
+            causes.append(unsupported("spec.sessionAffinity", spec["sessionAffinity"], known))
         address = spec.get("clusterIP")
+        if address not in (None, "", "None") and not is_address(address):
+            causes.append(invalid_value("spec.clusterIPs[0]", address, ADDRESS_TEXT))
         if old is not None and old["spec"].get("clusterIP") not in (None, "", address):
             why = "may not change once set"
             causes.append(invalid_value("spec.clusterIPs[0]", [address], why))
         return causes
 
 
+def _check_duplicates(ports: list[Any]) -> list[Cause]:
+    seen: set[tuple[Any, Any]] = set()
+    causes = []
+    for index, port in enumerate(ports):
+        identity = (port.get("port"), port["protocol"])
+        if identity in seen:
+            causes.append(duplicate(f"spec.ports[{index}]", port))
+        seen.add(identity)
+    return causes
+
+
 def _check_port(index: int, port: Any, siblings: int) -> list[Cause]:
     path = f"spec.ports[{index}]"
-    number = port.get("port")
+    number, target, protocol = port.get("port"), port.get("targetPort"), port["protocol"]
     causes = []
+    why = "must be between 1 and 65535, inclusive"
     if not isinstance(number, int) or not 0 < number < 65536:
-        why = "must be between 1 and 65535, inclusive"
         causes.append(invalid_value(f"{path}.port", number, why))
+    if isinstance(target, int) and not 0 < target < 65536:
+        causes.append(invalid_value(f"{path}.targetPort", target, why))
+    elif isinstance(target, str) and not _PORT_NAME.fullmatch(target):
+        why_name = "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"
+        causes.append(invalid_value(f"{path}.targetPort", target, why_name))
+    if protocol not in ("SCTP", "TCP", "UDP"):
+        causes.append(unsupported(f"{path}.protocol", protocol, ("SCTP", "TCP", "UDP")))
     if siblings > 1 and not port.get("name"):
         causes.append(required(f"{path}.name"))
-    elif port.get("name") and (why_name := explain_label(port["name"])):
-        causes.append(invalid_value(f"{path}.name", port["name"], why_name))
+    elif port.get("name") and (wrong_name := explain_label(port["name"])):
+        causes.append(invalid_value(f"{path}.name", port["name"], wrong_name))
     node_port = port.get("nodePort")
     if node_port and node_port not in NODE_PORTS:
         why = "provided port is not in the valid range. The range of valid ports is 30000-32767"

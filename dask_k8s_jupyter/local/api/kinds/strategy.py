@@ -43,9 +43,28 @@ class Strategy:
     """A kind without particulars. Methods change the object that they are given."""
 
     has_generation = False
+    # Whether a deletion answers with the object that is gone, and not with a Status.
+    returns_deleted = False
+    # Whether a deletion that has to wait writes a grace period.
+    has_grace = True
+    # What happens to dependents when a deletion does not say.
+    propagation = "Background"
+    # Whether PUT creates what is not there.
+    is_created_by_update = False
 
     def __init__(self, context: Context) -> None:
         self.context = context
+
+    def is_desired_changed(self, new: Object, old: Object) -> bool:
+        """Whether a write changes what is desired, so that the generation goes up."""
+        ignored = ("metadata", "status")
+        return {k: v for k, v in new.items() if k not in ignored} != {
+            k: v for k, v in old.items() if k not in ignored
+        }
+
+    def add_unchecked(self, resource: Resource, causes: list[Cause]) -> list[Cause]:
+        """Say what could not be checked any more because of these causes."""
+        return causes
 
     def has_status(self, resource: Resource) -> bool:
         """Whether status is written through its subresource only."""
@@ -63,6 +82,9 @@ class Strategy:
     def validate(self, resource: Resource, value: Object, old: Object | None) -> list[Cause]:
         """Find what is wrong with an object; ``old`` is None for a new one."""
         return []
+
+    def admit(self, resource: Resource, value: Object) -> None:
+        """Refuse a new object that is right in itself: what is used up, what is missing."""
 
     def on_written(self, resource: Resource, value: Object, old: Object | None) -> None:
         """Effects of a write, after it."""

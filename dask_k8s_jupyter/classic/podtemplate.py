@@ -125,13 +125,15 @@ def to_camel_case(name: str) -> str:
 def _read_yaml(argument: str, source: Any) -> Any:
     if not isinstance(source, (str, os.PathLike)):
         return source
+    is_text = isinstance(source, str) and "\n" in source
     try:
-        if isinstance(source, str) and "\n" in source:
+        if is_text:
             return yaml.safe_load(source)
         path = Path(os.path.expandvars(source)).expanduser()
         return yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidSpecError(f"{argument}: {source} cannot be read: {error}") from error
+        what = "the text" if is_text else source
+        raise InvalidSpecError(f"{argument}: {what} cannot be read: {error}") from error
 
 
 def _as_plain(value: Any) -> Any:

@@ -1,0 +1,131 @@
+"""What a Helm release leaves behind, and which of its Pods go first."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from dask_k8s_jupyter.clusters.helmcluster import HelmCluster
+from dask_k8s_jupyter.clusters.helmrelease import ReleaseRecord, parse_record, pick_release
+from dask_k8s_jupyter.clusters.helmscale import choose_leavers
+from dask_k8s_jupyter.errors import ClusterNotFoundError, InvalidSpecError
+
+RECORD = {
+    "name": "mine",
+    "namespace": "team",
+    "version": 3,
+    "info": {"status": "deployed"},
+    "chart": {"metadata": {"name": "dask", "version": "2024.1.1"}},
+}
+
+
+def build_secret(packed: bytes) -> dict[str, Any]:
+    twice = base64.b64encode(base64.b64encode(packed)).decode()
+    return {"metadata": {"namespace": "team"}, "data": {"release": twice}}
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bytes], ids=["gzip", "plain"])
+def test_a_record_is_read_packed_or_not(pack: Any) -> None:
+    record = parse_record(build_secret(pack(json.dumps(RECORD).encode())))
+    assert record == ReleaseRecord("mine", "team", 3, "deployed", "dask", "2024.1.1")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"metadata": {}, "data": {}},
+        {"metadata": {}, "data": {"release": "%%%"}},
+        build_secret(b"no json"),
+        build_secret(gzip.compress(b"{}")),
+        build_secret(b"\x1f\x8bbroken"),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_no_record(secret: dict[str, Any]) -> None:
+    assert parse_record(secret) is None
+
+
+def item(name: str, *, release: str | None = None, label: str = "release") -> dict[str, Any]:
+    labels = {} if release is None else {label: release}
+    return {"metadata": {"name": name, "namespace": "team", "labels": labels}}
+
+
+def annotated(name: str, release: str, namespace: str = "team") -> dict[str, Any]:
+    annotations = {
+        "meta.helm.sh/release-name": release,
+        "meta.helm.sh/release-namespace": namespace,
+    }
+    # As the chart labels in the style of Kubernetes: no label names the release.
+    labels = {"app.kubernetes.io/instance": "dask-scheduler"}
+    return {"metadata": {"name": name, "annotations": annotations, "labels": labels}}
+
+
+NAMES = ("mine-dask-scheduler", "mine-dask-worker", "mine-dask-worker-high-mem")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda name: item(name, release="mine"),
+        lambda name: item(name, release="mine", label="app.kubernetes.io/instance"),
+        lambda name: annotated(name, "mine"),
+    ],
+    ids=["label", "instance", "annotation"],
+)
+def test_a_release_is_found_by_label_or_annotation(make: Any) -> None:
+    deployments = [make(name) for name in NAMES]
+    others = [annotated("yours-dask-scheduler", "yours"), item("jupyter")]
+    release = pick_release("team", "mine", [*others, *deployments], [make(NAMES[0])])
+    assert release is not None
+    assert release.scheduler["metadata"]["name"] == NAMES[0]
+    assert sorted(release.workers) == ["", "high-mem"]
+    assert release.find_workers(None)["metadata"]["name"] == NAMES[1]
+    assert release.find_workers("high-mem") is release.find_workers(NAMES[2])
+    with pytest.raises(ClusterNotFoundError, match="no worker group 'gpu'"):
+        release.find_workers("gpu")
+
+
+@pytest.mark.parametrize(
+    ("deployments", "services"),
+    [
+        ([], []),
+        ([item(NAMES[0], release="mine")], []),
+        ([item(NAMES[1], release="mine")], [item(NAMES[0], release="mine")]),
+        ([annotated(NAMES[0], "mine", "elsewhere")], [annotated(NAMES[0], "mine", "elsewhere")]),
+    ],
+    ids=["nothing", "no Service", "no scheduler", "of another namespace"],
+)
+def test_what_is_no_whole_cluster_is_none(deployments: list[Any], services: list[Any]) -> None:
+    assert pick_release("team", "mine", deployments, services) is None
+
+
+def test_components_may_be_called_otherwise() -> None:
+    deployments = [item("dask-boss", release="mine"), item("dask-hand", release="mine")]
+    release = pick_release("team", "mine", deployments, [deployments[0]], "boss", "hand")
+    assert release is not None
+    assert list(release.workers) == [""]
+
+
+def pod(name: str, ip: str | None) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "status": {"podIP": ip} if ip else {}}
+
+
+def test_pods_without_workers_go_first_then_those_that_do_least() -> None:
+    pods = [pod("a", "10.0.0.1"), pod("b", "10.0.0.2"), pod("c", "10.0.0.3"), pod("d", None)]
+    workers = {
+        "tcp://10.0.0.1:1": {"metrics": {"memory": 5, "task_counts": {"executing": 1}}},
+        "tcp://10.0.0.2:1": {"metrics": {"memory": 9}},
+        "tcp://10.0.0.3:1": {"metrics": {"memory": 4}},
+        "tcp://10.0.0.3:2": {"metrics": {"memory": 4}},
+    }
+    for stay, gone in ((3, ["d"]), (2, ["d", "c"]), (1, ["d", "c", "b"]), (9, [])):
+        leavers = choose_leavers(pods, workers, stay)
+        assert [each["metadata"]["name"] for each in leavers] == gone
+
+
+def test_a_release_has_to_be_named() -> None:
+    with pytest.raises(InvalidSpecError, match=r"^release_name: "):
+        HelmCluster(asynchronous=True)

@@ -125,14 +125,14 @@ def to_camel_case(name: str) -> str:
 def _read_yaml(argument: str, source: Any) -> Any:
     if not isinstance(source, (str, os.PathLike)):
         return source
-    is_text = isinstance(source, str) and "\n" in source
+    text = source if isinstance(source, str) and "\n" in source else None
     try:
-        if is_text:
-            return yaml.safe_load(source)
+        if text is not None:
+            return yaml.safe_load(text)
         path = Path(os.path.expandvars(source)).expanduser()
         return yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        what = "the text" if is_text else source
+        what = source if text is None else "the text"
         raise InvalidSpecError(f"{argument}: {what} cannot be read: {error}") from error
 
 

@@ -103,7 +103,7 @@ class NotInstalledError(DaskKubernetesError):
     code = "crds-missing"
     title = "Kubernetes does not know Dask clusters"
     fix = (
-        "An administrator installs the operator once: "
+        "An administrator installs the operator once: `dask-k8s operator install`, or "
         "`kubectl apply -k operator/manifests` from the project's repository"
     )
 
@@ -114,7 +114,7 @@ class OperatorSilentError(DaskKubernetesError):
     code = "operator-silent"
     title = "No operator is answering"
     fix = (
-        "Ask an administrator whether the operator runs: "
+        "Ask an administrator whether the operator runs: `dask-k8s operator status`, or "
         "`kubectl get pods --all-namespaces -l app.kubernetes.io/name=dask-operator`"
     )
 

@@ -48,7 +48,8 @@ def cluster(name: str, output: str, **options: Any) -> None:
 @manifest_output_option
 def worker(cluster_name: str, name: str, output: str, **options: Any) -> None:
     """Write a DaskWorkerGroup: more workers, of another kind, for a cluster that is there."""
-    from dask_k8s_jupyter.clusters.spec import build_worker_group, check_name, make_worker_spec
+    from dask_k8s_jupyter.clusters.checks import check_name
+    from dask_k8s_jupyter.clusters.spec import build_worker_group, make_worker_spec
 
     try:
         check_name("--cluster", cluster_name)

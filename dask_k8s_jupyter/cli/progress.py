@@ -34,9 +34,7 @@ class Progress:
         self._last = ""
 
     def __enter__(self) -> Progress:
-        if self._console.is_terminal:
-            self._status = self._console.status(Text(f"{self._doing} …"))
-            self._status.start()
+        self._show(f"{self._doing} …")
         return self
 
     def __exit__(
@@ -45,15 +43,29 @@ class Progress:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._status is not None:
-            self._status.stop()
+        self.pause()
 
     def say(self, reason: str) -> None:
         """Say why it takes longer; the same reason again is not said again."""
         if not reason or reason == self._last:
             return
         self._last = reason
-        if self._status is not None:
-            self._status.update(Text(f"{self._doing}: {reason}"))
+        if self._console.is_terminal:
+            self._show(f"{self._doing}: {reason}")
         else:
             self._console.print(Text(f"{self._doing}: {reason}"))
+
+    def pause(self) -> None:
+        """Take the live line away, as before something else is printed; ``say`` brings it back."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def _show(self, text: str) -> None:
+        if not self._console.is_terminal:
+            return
+        if self._status is None:
+            self._status = self._console.status(Text(text))
+            self._status.start()
+        else:
+            self._status.update(Text(text))

@@ -11,17 +11,19 @@ import contextlib
 import json
 import logging
 import os
+import secrets
 import signal
+import socket
 import sys
-import time
 from collections.abc import AsyncIterator
 
 from . import __version__
-from .controller import Controller
-from .health import HealthServer, explain_ill, explain_unready
-from .kube import KubeClient
+from .health import HealthServer
+from .kube import KubeClient, LeaderElection
 from .kube.errors import KubeError
+from .plugins import load_plugins
 from .resources.times import format_time
+from .running import Operator
 from .scheduler import SchedulerClient
 from .settings import Settings, parse_settings
 
@@ -61,24 +63,35 @@ async def operate(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with (
         await KubeClient.connect(concurrency=settings.concurrency) as client,
+        # Renewals of the lease must not queue behind a thousand creations.
+        await KubeClient.connect(concurrency=1) as lease_client,
         SchedulerClient() as schedulers,
     ):
         scope = ", ".join(settings.namespaces) or "all namespaces"
         logger.info("dask-k8s-operator %s for %s at %s", __version__, scope, client.host)
-        controller = Controller(client, schedulers, settings.namespaces)
-        async with serve_health(controller, settings):
-            await run_until(controller, stop)
+        operator = Operator(
+            settings,
+            (client, lease_client),
+            schedulers,
+            build_election(lease_client, settings) if settings.leader_election else None,
+            load_plugins(settings.namespaces),
+        )
+        async with serve_health(operator, settings):
+            await run_until(operator, stop)
     logger.info("stopped")
 
 
+def build_election(client: KubeClient, settings: Settings) -> LeaderElection:
+    """Build the candidate for the lease that the settings name."""
+    namespace = settings.lease_namespace or client.namespace
+    identity = settings.identity or f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    return LeaderElection(client, namespace, settings.lease_name, identity)
+
+
 @contextlib.asynccontextmanager
-async def serve_health(controller: Controller, settings: Settings) -> AsyncIterator[None]:
-    """Serve the probes while the block runs."""
-    informers = controller.informers
-    server = HealthServer(
-        lambda: explain_ill(informers, time.monotonic(), settings.watch_timeout_s),
-        lambda: explain_unready(informers),
-    )
+async def serve_health(operator: Operator, settings: Settings) -> AsyncIterator[None]:
+    """Serve the probes and the numbers while the block runs."""
+    server = HealthServer(operator)
     if settings.health_port:
         await server.start(settings.health_host, settings.health_port)
     try:
@@ -87,9 +100,9 @@ async def serve_health(controller: Controller, settings: Settings) -> AsyncItera
         await server.close()
 
 
-async def run_until(controller: Controller, stop: asyncio.Event) -> None:
-    """Run the controller until ``stop``; a failure of it is raised."""
-    work = asyncio.ensure_future(controller.run())
+async def run_until(operator: Operator, stop: asyncio.Event) -> None:
+    """Run the operator until ``stop``; a failure of it is raised."""
+    work = asyncio.ensure_future(operator.run())
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -1,8 +1,9 @@
-"""Serves ``/healthz`` and ``/readyz``.
+"""Serves ``/healthz``, ``/readyz`` and ``/metrics``.
 
 Guarantees that an operator whose watches have gone silent is called unhealthy, so that Kubernetes
-starts it again; that it is called ready when it has seen everything once and is connected. Refuses
-to judge anything else.
+starts it again; that it is called ready when it has seen everything once and is connected, or waits
+for its turn; that ``/readyz`` says in detail how everything stands, plugins too. Refuses to judge
+anything else.
 """
 
 from __future__ import annotations
@@ -25,6 +26,22 @@ class Watched(Protocol):
     @property
     def error(self) -> Exception | None:
         """Why it is not connected, None when it is."""
+
+
+class Told(Protocol):
+    """Whom the server asks: the operator."""
+
+    def explain_ill(self) -> str | None:
+        """Why it should be started again, None when it is well."""
+
+    def explain_unready(self) -> str | None:
+        """Why it is not ready, None when it is."""
+
+    def describe(self) -> list[str]:
+        """How everything stands, a line each."""
+
+    def write_metrics(self) -> bytes:
+        """The numbers for Prometheus."""
 
 
 def explain_ill(
@@ -53,24 +70,23 @@ def explain_unready(informers: Sequence[Watched]) -> str | None:
 
 
 class HealthServer:
-    """The HTTP server of the two; ``port`` 0 picks one, for tests.
+    """The HTTP server of the three.
 
     Parameters
     ----------
-    is_ill, is_unready
-        Called at each request: None for well, else the reason.
+    told
+        Whom to ask, at each request.
     """
 
-    def __init__(
-        self, is_ill: Callable[[], str | None], is_unready: Callable[[], str | None]
-    ) -> None:
+    def __init__(self, told: Told) -> None:
         self._application = web.Application()
-        self._application.router.add_get("/healthz", _answer(is_ill))
-        self._application.router.add_get("/readyz", _answer(is_unready))
+        self._application.router.add_get("/healthz", _answer(told.explain_ill, list))
+        self._application.router.add_get("/readyz", _answer(told.explain_unready, told.describe))
+        self._application.router.add_get("/metrics", _answer_numbers(told.write_metrics))
         self._runner = web.AppRunner(self._application, access_log=None)
 
     async def start(self, host: str, port: int) -> int:
-        """Begin to serve; returns the port."""
+        """Begin to serve; returns the port, which ``port`` 0 lets the system pick."""
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()
@@ -81,11 +97,21 @@ class HealthServer:
         await self._runner.cleanup()
 
 
-def _answer(
-    explain: Callable[[], str | None],
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _answer(explain: Callable[[], str | None], describe: Callable[[], list[str]]) -> Handler:
     async def handler(_: web.Request) -> web.StreamResponse:
         problem = explain()
-        return web.Response(text=problem or "ok", status=503 if problem else 200)
+        text = "\n".join([problem or "ok", *describe()])
+        return web.Response(text=f"{text}\n", status=503 if problem else 200)
+
+    return handler
+
+
+def _answer_numbers(write: Callable[[], bytes]) -> Handler:
+    async def handler(_: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(body=write(), headers=headers)
 
     return handler

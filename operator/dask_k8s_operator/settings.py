@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .resources.manifests import HEALTH_PORT
+from .resources.manifests import HEALTH_PORT, LEASE_NAME
 
 PREFIX = "DASK_K8S_OPERATOR_"
 
@@ -29,12 +29,21 @@ class Settings:
     log_level
         As Python's logging names it.
     health_host, health_port
-        Where ``/healthz`` and ``/readyz`` are served; port 0 serves them nowhere.
+        Where ``/healthz``, ``/readyz`` and ``/metrics`` are served; port 0 serves them nowhere.
     concurrency
         How many objects are worked on, and how many writes are under way, at once.
     watch_timeout_s
         Seconds without any sign from a watch after which ``/healthz`` fails. The API server ends a
         watch after five to ten minutes, so silence for longer means that it is dead.
+    leader_election
+        Whether to work only while holding the Lease; without, a second operator would interfere.
+    lease_namespace, lease_name
+        The Lease; the namespace None is that of the Pod, or of the kubeconfig's context.
+    identity
+        What tells this operator from others; the Pod's name, as a Pod runs one at a time. None
+        draws one.
+    end_grace_s
+        Seconds that writes under way may take to finish at the end; Kubernetes kills after 30.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -44,6 +53,11 @@ class Settings:
     health_port: int = HEALTH_PORT
     concurrency: int = 50
     watch_timeout_s: float = 900.0
+    leader_election: bool = True
+    lease_namespace: str | None = None
+    lease_name: str = LEASE_NAME
+    identity: str | None = None
+    end_grace_s: float = 10.0
 
 
 def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -58,15 +72,23 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     given = parser.parse_args(arguments)
     in_environment = environment.get(f"{PREFIX}NAMESPACES", "")
     namespaces = given.namespace or [n.strip() for n in in_environment.split(",") if n.strip()]
+    if given.all_namespaces:
+        if given.namespace:
+            parser.error("--all-namespaces and --namespace exclude each other")
+        namespaces = []
     if given.concurrency < 1:
         parser.error("--concurrency must be at least 1")
     return Settings(
         namespaces=tuple(dict.fromkeys(namespaces)),
-        log_format=given.log_format,
-        log_level=given.log_level.upper(),
+        log_format="json" if given.log_format == "json" else "text",
+        log_level=(given.shorthand or given.log_level).upper(),
         health_host=given.health_host,
         health_port=given.health_port,
         concurrency=given.concurrency,
+        leader_election=given.leader_election,
+        lease_namespace=given.lease_namespace or environment.get("POD_NAMESPACE") or None,
+        lease_name=given.lease_name,
+        identity=environment.get("POD_NAME") or None,
     )
 
 
@@ -80,13 +102,20 @@ def _build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         epilog=f"Each flag has a variable, such as {PREFIX}LOG_FORMAT; the flag wins.",
     )
     parser.add_argument(
+        "-A", "--all-namespaces", action="store_true", help="serve all namespaces (the default)"
+    )
+    parser.add_argument(
+        "-n",
         "--namespace",
         action="append",
         metavar="NAME",
         help=f"serve this namespace; may be repeated; all if absent ({PREFIX}NAMESPACES=a,b)",
     )
     parser.add_argument(
-        "--log-format", choices=["text", "json"], default=default("LOG_FORMAT", "text")
+        "--log-format",
+        # The last two are kopf's words for text.
+        choices=["text", "json", "plain", "full"],
+        default=default("LOG_FORMAT", "text"),
     )
     parser.add_argument(
         "--log-level",
@@ -94,6 +123,16 @@ def _build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         type=str.lower,
         default=default("LOG_LEVEL", "info"),
     )
+    # As kopf's command line has them, which charts and manifests for dask-kubernetes may pass.
+    for flag, level in (("verbose", "info"), ("debug", "debug"), ("quiet", "warning")):
+        parser.add_argument(
+            f"-{flag[0]}",
+            f"--{flag}",
+            dest="shorthand",
+            action="store_const",
+            const=level,
+            help=f"as --log-level {level}",
+        )
     parser.add_argument(
         "--health-host", default=default("HEALTH_HOST", Settings.health_host), metavar="ADDRESS"
     )
@@ -101,12 +140,27 @@ def _build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--health-port",
         type=int,
         default=default("HEALTH_PORT", str(Settings.health_port)),
-        help="port of /healthz and /readyz; 0 serves neither",
+        help="port of /healthz, /readyz and /metrics; 0 serves none",
     )
     parser.add_argument(
         "--concurrency",
         type=int,
         default=default("CONCURRENCY", str(Settings.concurrency)),
         help="objects worked on, and writes under way, at once",
+    )
+    parser.add_argument(
+        "--leader-election",
+        action=argparse.BooleanOptionalAction,
+        default=default("LEADER_ELECTION", "true").lower() not in ("false", "no", "0"),
+        help="work only while holding the Lease, so that several operators do not interfere",
+    )
+    parser.add_argument(
+        "--lease-namespace",
+        default=environment.get(f"{PREFIX}LEASE_NAMESPACE"),
+        metavar="NAME",
+        help="namespace of the Lease; that of the Pod, or of the kubeconfig's context, if absent",
+    )
+    parser.add_argument(
+        "--lease-name", default=default("LEASE_NAME", Settings.lease_name), metavar="NAME"
     )
     return parser

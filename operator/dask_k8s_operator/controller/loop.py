@@ -17,6 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from typing import Literal
 
 from ..kube import Informer, KubeClient, WorkQueue, WorkQueueClosed
 from ..kube.errors import ConflictError, KubeError
@@ -44,6 +45,10 @@ logger = logging.getLogger("dask_k8s_operator")
 
 RECONCILERS = 8
 HOUSEKEEPING_S = 5.0
+# How long writes that are under way may take to finish when the operator ends.
+END_GRACE_S = 10.0
+
+Outcome = Literal["done", "conflict", "refused", "failed"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,8 @@ class Controller:
         Namespaces to serve; empty for all.
     surroundings
         Clock, sleep and randomness.
+    on_reconciled
+        Called after each look at an object with its kind, how it went and the seconds it took.
 
     Examples
     --------
@@ -98,6 +105,7 @@ class Controller:
         schedulers: SchedulerClient,
         namespaces: tuple[str, ...] = (),
         surroundings: Surroundings | None = None,
+        on_reconciled: Callable[[Kind, Outcome, float], None] | None = None,
     ) -> None:
         self._around = around = surroundings or Surroundings()
         self.queue: WorkQueue[Request] = WorkQueue(clock=around.monotonic, sleep=around.sleep)
@@ -118,9 +126,13 @@ class Controller:
         self._asker = Asker(client, schedulers, self.cache)
         self._refusals: dict[Request, tuple[Refusal, ...]] = {}
         self._agent_source = read_agent_source()
+        self._on_reconciled = on_reconciled
 
-    async def run(self) -> None:
-        """Work until cancelled; what is in the middle of a write finishes it first."""
+    async def run(self, grace_s: Callable[[], float] = lambda: END_GRACE_S) -> None:
+        """Work until cancelled; what is in the middle of a write finishes it first.
+
+        ``grace_s`` is asked then how long that may take: less when somebody else takes over.
+        """
         tasks = [asyncio.ensure_future(informer.run()) for informer in self.informers]
         tasks.append(asyncio.ensure_future(self._keep_house()))
         workers: list[asyncio.Future[None]] = []
@@ -135,7 +147,7 @@ class Controller:
                 task.result()
         finally:
             self.queue.close()
-            await _finish(workers)
+            await _finish(workers, grace_s())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -187,27 +199,34 @@ class Controller:
                 request = await self.queue.get()
             except WorkQueueClosed:
                 return
+            began = self._around.monotonic()
             try:
-                await self._reconcile_safely(request)
+                outcome = await self._reconcile_safely(request)
             finally:
                 self.queue.done(request)
+            if self._on_reconciled is not None:
+                self._on_reconciled(request.kind, outcome, self._around.monotonic() - began)
 
-    async def _reconcile_safely(self, request: Request) -> None:
+    async def _reconcile_safely(self, request: Request) -> Outcome:
         try:
             await self.reconcile(request)
         except ConflictError:
             # Somebody was faster; the watch brings what they wrote.
             self.queue.add_failed(request)
+            return "conflict"
         except KubeError as error:
             delay_s = self.queue.add_failed(request)
             logger.warning("%s: %s; again in %.1f s", request, error, delay_s)
+            return "failed"
         except Exception:
             delay_s = self.queue.add_failed(request)
             logger.exception("%s: failed; again in %.1f s", request, delay_s)
-        else:
-            if not self._refusals.get(request):
-                self._refusals.pop(request, None)
-                self.queue.forget(request)
+            return "failed"
+        if self._refusals.get(request):
+            return "refused"
+        self._refusals.pop(request, None)
+        self.queue.forget(request)
+        return "done"
 
     def _enqueue_affected(self, kind: Kind, old: Manifest | None, new: Manifest | None) -> None:
         for request in affected(self.cache, kind, old, new):
@@ -253,7 +272,7 @@ def read_agent_source() -> str:
     return files("dask_k8s_operator").joinpath("agent").joinpath("preload.py").read_text("utf-8")
 
 
-async def _finish(workers: list[asyncio.Future[None]], grace_s: float = 10.0) -> None:
+async def _finish(workers: list[asyncio.Future[None]], grace_s: float) -> None:
     if workers:
         _, late = await asyncio.wait(workers, timeout=grace_s)
         for worker in late:
@@ -261,4 +280,4 @@ async def _finish(workers: list[asyncio.Future[None]], grace_s: float = 10.0) ->
         await asyncio.gather(*workers, return_exceptions=True)
 
 
-__all__ = ["Controller", "Surroundings"]
+__all__ = ["Controller", "Outcome", "Surroundings"]

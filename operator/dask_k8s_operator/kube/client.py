@@ -25,6 +25,7 @@ from .auth import Credentials, load_credentials
 from .errors import Target
 from .stream import WatchEvent, iterate_lines, iterate_watch_events
 from .transport import DEFAULT_CONCURRENCY, Params, Transport
+from .usage import ApiUsage
 
 JsonObject = dict[str, Any]
 PatchType = Literal["merge", "json", "apply", "strategic"]
@@ -112,6 +113,11 @@ class KubeClient:
     def source(self) -> str:
         """Where the credentials come from, for messages."""
         return self._credentials.source
+
+    @property
+    def usage(self) -> ApiUsage:
+        """What this client has asked the API so far."""
+        return self._transport.usage
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> JsonObject:
         """Read one object."""

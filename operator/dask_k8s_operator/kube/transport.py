@@ -23,6 +23,7 @@ from dask_k8s_operator import __version__
 from .auth import Credentials
 from .connect import Resolver, Sockets, find_proxy
 from .errors import ApiError, ApiUnreachableError, Target, TooManyRequestsError, build_api_error
+from .usage import ApiUsage
 
 Params = Mapping[str, str | int | None]
 
@@ -46,6 +47,7 @@ class Transport:
     """
 
     def __init__(self, credentials: Credentials, *, concurrency: int = DEFAULT_CONCURRENCY) -> None:
+        self.usage = ApiUsage()
         self._credentials = credentials
         self._slots = asyncio.Semaphore(concurrency)
         self._sockets = Sockets()
@@ -94,8 +96,10 @@ class Transport:
                     tries_left -= 1
                     if not tries_left:
                         raise
-                    patience_s = error.retry_after_s
-                    await asyncio.sleep(PATIENCE_DEFAULT_S if patience_s is None else patience_s)
+                    asked_s = error.retry_after_s
+                    patience_s = PATIENCE_DEFAULT_S if asked_s is None else asked_s
+                    self.usage.add_patience(patience_s)
+                    await asyncio.sleep(patience_s)
 
     @asynccontextmanager
     async def open(
@@ -126,6 +130,7 @@ class Transport:
                     proxy=self._proxy,
                     timeout=timeout,
                 ) as response:
+                    self.usage.answers[target.verb, target.resource, response.status] += 1
                     if response.status < 400:
                         yield response
                         return

@@ -2,6 +2,8 @@
 
 import json
 import logging
+from importlib.metadata import EntryPoint
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +12,10 @@ from dask_k8s_operator.controller.apply import diff_status
 from dask_k8s_operator.controller.cache import Cache
 from dask_k8s_operator.controller.relations import affected
 from dask_k8s_operator.health import explain_ill, explain_unready
+from dask_k8s_operator.kube import WorkQueue
+from dask_k8s_operator.kube.usage import ApiUsage
+from dask_k8s_operator.metrics import Metrics
+from dask_k8s_operator.plugins import GROUP, load_plugins
 from dask_k8s_operator.resources.kinds import (
     DASK_AUTOSCALERS,
     DASK_CLUSTERS,
@@ -36,6 +42,15 @@ from dask_k8s_operator.settings import Settings, parse_settings
         ),
         (["--health-port", "0"], {"HEALTH_PORT": "9"}, Settings(health_port=0)),
         ([], {"CONCURRENCY": "5"}, Settings(concurrency=5)),
+        (["-A"], {"NAMESPACES": "a"}, Settings()),
+        (["-n", "a", "--debug"], {}, Settings(namespaces=("a",), log_level="DEBUG")),
+        (["--no-leader-election"], {}, Settings(leader_election=False)),
+        ([], {"LEADER_ELECTION": "false"}, Settings(leader_election=False)),
+        (
+            ["--lease-namespace", "x"],
+            {"LEASE_NAME": "l"},
+            Settings(lease_namespace="x", lease_name="l"),
+        ),
     ],
 )
 def test_a_flag_wins_over_its_variable_and_that_over_the_default(arguments, environment, expected):
@@ -43,7 +58,10 @@ def test_a_flag_wins_over_its_variable_and_that_over_the_default(arguments, envi
     assert parse_settings(arguments, variables) == expected
 
 
-@pytest.mark.parametrize("arguments", [["--log-format", "xml"], ["--concurrency", "0"], ["--what"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--log-format", "xml"], ["--concurrency", "0"], ["--what"], ["--all-namespaces", "-n", "a"]],
+)
 def test_a_setting_that_cannot_work_is_refused(arguments, capsys):
     with pytest.raises(SystemExit):
         parse_settings(arguments, {})
@@ -76,6 +94,62 @@ class FakeInformer:
 def test_health_is_the_progress_of_the_watches(informer, ill, unready):
     assert explain_ill([FakeInformer(), informer], 1000.0, 900.0) == ill
     assert explain_unready([FakeInformer(), informer]) == unready
+
+
+def test_a_plugin_that_cannot_be_loaded_is_named_and_the_others_are_loaded(caplog):
+    points = [
+        EntryPoint("broken", "no_such_module_of_mine", GROUP),
+        EntryPoint("fine", "json:loads", GROUP),
+    ]
+    plugins = load_plugins(found=points)
+    assert plugins.describe() == [
+        "plugin broken: ModuleNotFoundError: No module named 'no_such_module_of_mine'",
+        "plugin fine: ok",
+    ]
+    assert "plugin broken (no_such_module_of_mine) cannot be loaded" in caplog.text
+
+
+async def test_without_a_plugin_nothing_runs_beside_the_operator():
+    await load_plugins(found=[]).run()
+    await load_plugins(found=[EntryPoint("broken", "no_such_module_of_mine", GROUP)]).run()
+
+
+class FakeObserved:
+    def __init__(self, controller=None):
+        self.controller = controller
+        self.usages = [ApiUsage(), ApiUsage()]
+
+
+def test_the_numbers_add_up_over_informers_and_connections(make):
+    groups = {("team", str(n)): make.group(status={"workers": {"ready": n}}) for n in (2, 3)}
+    informers = [
+        SimpleNamespace(kind=DASK_WORKER_GROUPS, objects=groups, last_progress=990.0, error=None),
+        SimpleNamespace(kind=PODS, objects={}, last_progress=999.0, error=OSError("gone")),
+    ]
+    observed = FakeObserved(SimpleNamespace(informers=informers, queue=WorkQueue()))
+    for usage in observed.usages:
+        usage.answers["get", "pods", 200] += 2
+        usage.add_patience(1.5)
+    metrics = Metrics(observed, monotonic=lambda: 1000.0)
+    metrics.note_reconcile(DASK_CLUSTERS, "done", 0.002)
+    text = metrics.write().decode()
+    for sample in (
+        'workers{state="ready"} 5.0',
+        'objects{kind="DaskWorkerGroup"} 2.0',
+        'watch_silent_seconds{kind="DaskWorkerGroup"} 10.0',
+        'watch_connected{kind="Pod"} 0.0',
+        'api_calls_total{code="200",resource="pods",verb="get"} 4.0',
+        "api_throttled_seconds_total 3.0",
+        'reconcile_seconds_count{kind="DaskCluster",outcome="done"} 1.0',
+        "leading 1.0",
+    ):
+        assert f"dask_k8s_operator_{sample}" in text, sample
+
+
+def test_an_operator_that_waits_for_its_turn_tells_only_that():
+    text = Metrics(FakeObserved()).write().decode()
+    assert "dask_k8s_operator_leading 0.0" in text
+    assert "queue_depth" not in text
 
 
 @pytest.mark.parametrize(

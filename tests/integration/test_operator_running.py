@@ -1,0 +1,165 @@
+"""The operator as a program: its turn, its probes, its numbers, its plugins."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from dask_k8s_operator.kube.errors import NotFoundError
+from dask_k8s_operator.resources.kinds import LEASES
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Program:
+    """One ``python -m dask_k8s_operator`` with a lease in the test's namespace."""
+
+    def __init__(self, name: str, namespace: str, kubeconfig: Path, log: Path) -> None:
+        self.name, self.namespace, self.kubeconfig, self.log = name, namespace, kubeconfig, log
+        self.port = free_port()
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self, *arguments: str, **environment: str) -> None:
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "dask_k8s_operator",
+                f"--namespace={self.namespace}",
+                f"--lease-namespace={self.namespace}",
+                "--health-host=127.0.0.1",
+                f"--health-port={self.port}",
+                *arguments,
+                env={
+                    **os.environ,
+                    "KUBECONFIG": str(self.kubeconfig),
+                    "POD_NAME": self.name,
+                    **environment,
+                },
+                stderr=log,
+            )
+
+    async def ask(self, path: str) -> tuple[int, str]:
+        async with aiohttp.ClientSession() as session:
+            try:
+                async with session.get(f"http://127.0.0.1:{self.port}{path}") as response:
+                    return response.status, await response.text()
+            except aiohttp.ClientError as error:
+                return 0, str(error)
+
+    async def is_at_work(self) -> bool:
+        status, text = await self.ask("/readyz")
+        return status == 200 and f"leads as {self.name}" in text
+
+    async def end(self) -> int:
+        if self.process is None or self.process.returncode is not None:
+            return 0
+        self.process.terminate()
+        return await self.process.wait()
+
+
+@pytest.fixture
+async def programs(namespace, kubeconfig, tmp_path) -> AsyncIterator[dict[str, Program]]:
+    made = {n: Program(n, namespace, kubeconfig, tmp_path / f"{n}.log") for n in ("one", "two")}
+    try:
+        yield made
+    finally:
+        for program in made.values():
+            with contextlib.suppress(ProcessLookupError):
+                await program.end()
+
+
+async def test_of_two_operators_one_works_and_a_killed_one_is_followed_within_15_s(
+    programs, namespace, kube_client, wait_until
+):
+    first, second = programs["one"], programs["two"]
+    await first.start()
+    await wait_until(first.is_at_work, what="the first leads")
+    await second.start()
+
+    async def waits() -> bool:
+        status, text = await second.ask("/readyz")
+        return status == 200 and "waits for its turn; one has the lease" in text
+
+    await wait_until(waits)
+    assert "watch of" not in (await second.ask("/readyz"))[1]
+    assert "dask_k8s_operator_leading 0.0" in (await second.ask("/metrics"))[1]
+    lease = await kube_client.get(LEASES, "dask-operator", namespace)
+    assert lease["spec"]["holderIdentity"] == "one"
+
+    first.process.kill()
+    killed = time.monotonic()
+    await first.process.wait()
+    await wait_until(second.is_at_work, timeout_s=20)
+    assert time.monotonic() - killed < 15
+    lease = await kube_client.get(LEASES, "dask-operator", namespace)
+    assert (lease["spec"]["holderIdentity"], lease["spec"]["leaseTransitions"]) == ("two", 1)
+
+    # One that ends in order lets go, and is followed at its follower's next look.
+    await first.start()
+    await wait_until(lambda: first.ask("/metrics"))
+    ended = time.monotonic()
+    assert await second.end() == 0
+    await wait_until(first.is_at_work, timeout_s=10)
+    assert time.monotonic() - ended < 8
+
+
+async def test_the_numbers_say_what_it_does(programs, namespace, wait_until):
+    program = programs["one"]
+    await program.start("--log-format=json")
+    await wait_until(program.is_at_work)
+    assert (await program.ask("/healthz")) == (200, "ok\n")
+    status, text = await program.ask("/metrics")
+    assert status == 200
+    for sample in (
+        "dask_k8s_operator_leading 1.0",
+        'dask_k8s_operator_api_calls_total{code="200",resource="daskclusters",verb="list"} 1.0',
+        'dask_k8s_operator_objects{kind="DaskCluster"} 0.0',
+        'dask_k8s_operator_queue_depth{state="due"} 0.0',
+        'dask_k8s_operator_workers{state="retiring"} 0.0',
+        'dask_k8s_operator_watch_connected{kind="Pod"} 1.0',
+        "dask_k8s_operator_api_throttled_total 0.0",
+        "process_resident_memory_bytes",
+    ):
+        assert sample in text, sample
+    assert '"message": "everything is read; at work"' in program.log.read_text()
+
+
+async def test_everybody_may_ask_who_leads(kube_client, wait_until):
+    # Of the installed operator: the one of the manifests.
+    async def holder() -> str | None:
+        try:
+            lease = await kube_client.get(LEASES, "dask-operator", "dask-operator")
+        except NotFoundError:
+            return None
+        return lease["spec"].get("holderIdentity")
+
+    assert await wait_until(holder)
+    review = {
+        "spec": {
+            "user": "somebody",
+            "groups": ["system:authenticated"],
+            "resourceAttributes": {
+                "verb": "get",
+                "group": "coordination.k8s.io",
+                "resource": "leases",
+                "namespace": "dask-operator",
+                "name": "dask-operator",
+            },
+        }
+    }
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    assert (await kube_client.request("POST", path, body=review))["status"]["allowed"]

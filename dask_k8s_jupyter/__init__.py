@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .clusters.helmcluster import HelmCluster
     from .clusters.kubecluster import KubeCluster
     from .clusters.settings import CreateMode
-    from .clusters.spec import make_cluster_spec, make_worker_spec
+    from .clusters.spec import make_cluster_spec, make_scheduler_spec, make_worker_spec
 
 __version__ = "0.1.0"
 
@@ -30,6 +30,7 @@ __all__ = [
     "make_cluster_spec",
     "make_pod_from_dict",
     "make_pod_spec",
+    "make_scheduler_spec",
     "make_worker_spec",
 ]
 
@@ -44,6 +45,7 @@ _HOMES = {
     "make_cluster_spec": ".clusters.spec",
     "make_pod_from_dict": ".classic.podspec",
     "make_pod_spec": ".classic.podspec",
+    "make_scheduler_spec": ".clusters.spec",
     "make_worker_spec": ".clusters.spec",
 }
 

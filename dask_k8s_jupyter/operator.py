@@ -9,9 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import CreateMode, KubeCluster, make_cluster_spec, make_worker_spec
+    from . import (
+        CreateMode,
+        KubeCluster,
+        make_cluster_spec,
+        make_scheduler_spec,
+        make_worker_spec,
+    )
 
-__all__ = ["CreateMode", "KubeCluster", "make_cluster_spec", "make_worker_spec"]
+__all__ = [
+    "CreateMode",
+    "KubeCluster",
+    "make_cluster_spec",
+    "make_scheduler_spec",
+    "make_worker_spec",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 import dask.config
 
-from dask_k8s_jupyter.clusters.spec import build_env
+from dask_k8s_jupyter.clusters.checks import build_env
 from dask_k8s_operator.resources import names
 from dask_k8s_operator.resources.kinds import PODS, SERVICES, Kind
 

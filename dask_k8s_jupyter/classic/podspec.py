@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dask_k8s_jupyter.clusters.spec import build_env, check_image
+from dask_k8s_jupyter.clusters.checks import build_env, check_image
 from dask_k8s_jupyter.errors import InvalidSpecError
 from dask_k8s_jupyter.state.words import parse_quantity
 

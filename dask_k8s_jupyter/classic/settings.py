@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dask_k8s_jupyter import config
+from dask_k8s_jupyter.clusters.checks import SERVICE_TYPES, build_env, check_count, check_name
 from dask_k8s_jupyter.clusters.settings import build_name
-from dask_k8s_jupyter.clusters.spec import SERVICE_TYPES, build_env, check_count, check_name
 from dask_k8s_jupyter.errors import InvalidSpecError
 
 from .build import AFFINITIES

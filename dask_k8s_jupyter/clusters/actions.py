@@ -39,7 +39,8 @@ from dask_k8s_operator.resources.kinds import (
     Kind,
 )
 
-from .spec import build_autoscaler, build_worker_group, check_count, check_name
+from .checks import check_count, check_name
+from .spec import build_autoscaler, build_worker_group
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -24,13 +24,13 @@ from dask_k8s_operator.resources.kinds import DEPLOYMENTS, PODS
 from dask_k8s_operator.resources.names import COMM_PORT, DASHBOARD_PORT
 
 from .auth import Auth, ClusterAuth, connect
+from .checks import check_count
 from .helmrelease import Release, find_release
 from .helmscale import retire_before_scaling_down
 from .observed import ObservedWorkers
 from .podwatch import PodWatch
 from .reach import Address
 from .servicereach import Wish, build_proxied_link, reach_service, wants_local_dashboard
-from .spec import check_count
 
 
 class HelmCluster(ObservedWorkers, Cluster):  # type: ignore[misc]

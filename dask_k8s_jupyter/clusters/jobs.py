@@ -12,7 +12,7 @@ from typing import Any
 from dask_k8s_jupyter.errors import InvalidSpecError
 from dask_k8s_operator.resources.kinds import DASK_JOBS
 
-from .spec import Env, build_env, check_image
+from .checks import Env, build_env, check_image
 
 Manifest = dict[str, Any]
 

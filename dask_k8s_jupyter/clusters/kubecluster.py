@@ -25,6 +25,7 @@ from dask_k8s_jupyter.errors import DaskKubernetesError, explain
 from dask_k8s_operator.kube.errors import KubeError
 
 from . import actions
+from .checks import Command, Env, Resources
 from .dashboard import build_dashboard_link
 from .exits import close_at_exit, forget
 from .logs import read_cluster_logs
@@ -33,7 +34,7 @@ from .panel import Panel
 from .session import Session
 from .settings import CreateMode, resolve_bounds, resolve_settings
 from .signal import Signal
-from .spec import Command, Env, Resources, vary_worker_spec
+from .spec import vary_worker_spec
 from .workers import subscribe_again, wait_for_workers
 
 logger = logging.getLogger(__name__)

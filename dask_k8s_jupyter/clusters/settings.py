@@ -21,9 +21,10 @@ import yaml
 from dask_k8s_jupyter import config
 from dask_k8s_jupyter.errors import InvalidSpecError
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS
-from dask_k8s_operator.resources.names import MAX_CLUSTER_NAME_LENGTH
+from dask_k8s_operator.resources.names import MAX_CLUSTER_NAME_LENGTH, MAX_NAME_LENGTH
 
-from .spec import check_name, make_cluster_spec
+from .checks import check_count, check_flag, check_name, check_port, check_seconds
+from .spec import make_cluster_spec
 
 Manifest = dict[str, Any]
 
@@ -61,6 +62,8 @@ class Settings:
         None decides by where we run.
     forward_port
         Local port for the dashboard; None for any free one.
+    keep_on_failure
+        Whether what was created stays when the start fails.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Settings:
     resource_timeout_s: float
     port_forward: bool | None
     forward_port: int | None
+    keep_on_failure: bool = False
 
 
 def resolve_settings(
@@ -83,7 +87,8 @@ def resolve_settings(
     resource_timeout: float | None = None,
     port_forward_cluster_ip: bool | None = None,
     scheduler_forward_port: int | None = None,
-    custom_cluster_spec: str | Mapping[str, Any] | None = None,
+    custom_cluster_spec: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    keep_on_failure: bool = False,
     **options: Any,
 ) -> Settings:
     """Resolve the arguments of a KubeCluster; None means what the configuration says.
@@ -97,18 +102,28 @@ def resolve_settings(
     if custom is None:
         spec = _make_spec(config.get("name", name), **options)
     else:
+        _refuse_both(options)
         spec = read_cluster_spec(custom)
+    mode = parse_create_mode(config.get("create-mode", create_mode))
+    owns = _flag("shutdown-on-close", "shutdown_on_close", shutdown_on_close)
     return Settings(
         name=spec["metadata"]["name"],
-        namespace=config.get("namespace", namespace),
+        namespace=_check_namespace(config.get("namespace", namespace)),
         spec=spec,
-        create_mode=parse_create_mode(config.get("create-mode", create_mode)),
-        delete_created=bool(config.get("shutdown-on-close", shutdown_on_close)),
+        create_mode=mode,
+        delete_created=bool(owns),
         # Connecting never owns unless this very call says so: configuration speaks of creating.
         delete_connected=bool(shutdown_on_close),
-        resource_timeout_s=_seconds(config.get("resource-timeout", resource_timeout)),
-        port_forward=config.get("port-forward-cluster-ip", port_forward_cluster_ip),
-        forward_port=config.get("scheduler-forward-port", scheduler_forward_port),
+        resource_timeout_s=check_seconds(
+            "resource_timeout", config.get("resource-timeout", resource_timeout)
+        ),
+        port_forward=_flag(
+            "port-forward-cluster-ip", "port_forward_cluster_ip", port_forward_cluster_ip
+        ),
+        forward_port=_check_forward_port(
+            config.get("scheduler-forward-port", scheduler_forward_port)
+        ),
+        keep_on_failure=check_flag("keep_on_failure", keep_on_failure),
     )
 
 
@@ -137,31 +152,56 @@ def resolve_bounds(minimum: int | None, maximum: int | None) -> tuple[int, int]:
     >>> resolve_bounds(None, 4)
     (0, 4)
     """
-    low = 0 if minimum is None else minimum
+    low = 0 if minimum is None else check_count("minimum", minimum)
     most = config.get("count.max", maximum)
-    return low, max(low, UNBOUNDED_WORKERS) if most is None else most
+    if most is None:
+        return low, max(low, UNBOUNDED_WORKERS)
+    if check_count("maximum", most) < low:
+        raise InvalidSpecError(f"minimum: {low} is above the maximum, {most}")
+    return low, most
 
 
 def read_cluster_spec(spec: str | os.PathLike[str] | Mapping[str, Any]) -> Manifest:
-    """Read a whole DaskCluster from a dict or from a YAML file, and check what it is.
+    """Read a whole DaskCluster from a dict, a YAML file or YAML text, and check what it is.
 
     Raises
     ------
     InvalidSpecError
         When it is no DaskCluster.
+
+    Examples
+    --------
+    >>> read_cluster_spec("{kind: DaskCluster, metadata: {name: demo}, spec: {}}")["metadata"]
+    {'name': 'demo'}
     """
-    if not isinstance(spec, Mapping):
-        try:
-            spec = yaml.safe_load(Path(spec).expanduser().read_text())
-        except (OSError, yaml.YAMLError) as error:
-            raise InvalidSpecError(
-                f"custom_cluster_spec: {spec} cannot be read: {error}"
-            ) from error
-    if not isinstance(spec, Mapping) or spec.get("kind") != DASK_CLUSTERS.kind:
+    document = spec if isinstance(spec, Mapping) else _read_yaml(spec)
+    if not isinstance(document, Mapping) or document.get("kind") != DASK_CLUSTERS.kind:
         raise InvalidSpecError(f"custom_cluster_spec: a {DASK_CLUSTERS.kind} is needed")
-    name = (spec.get("metadata") or {}).get("name", "")
+    metadata = document.get("metadata")
+    name = metadata.get("name", "") if isinstance(metadata, Mapping) else ""
     check_name("custom_cluster_spec metadata.name", name)
-    return dict(spec)
+    return dict(document)
+
+
+def _read_yaml(source: str | os.PathLike[str]) -> Any:
+    """Read YAML from a file; what has several lines, or begins as a mapping, is the text itself."""
+    try:
+        is_text = isinstance(source, str) and ("\n" in source or source.lstrip()[:1] == "{")
+        text = str(source) if is_text else Path(source).expanduser().read_text()
+        return yaml.safe_load(text)
+    except (OSError, TypeError, ValueError, RuntimeError, yaml.YAMLError) as error:
+        what = "the text" if isinstance(source, str) and "\n" in source else repr(source)
+        raise InvalidSpecError(f"custom_cluster_spec: {what} cannot be read: {error}") from error
+
+
+def _refuse_both(options: Mapping[str, Any]) -> None:
+    """What a whole spec says cannot be said beside it too; ``jupyter=False`` says nothing."""
+    said = [option for option, value in options.items() if value is not None and value is not False]
+    if said:
+        raise InvalidSpecError(
+            f"{said[0]}: cannot be given beside custom_cluster_spec",
+            fix="Write it into the spec: `make_cluster_spec` makes one that you can change",
+        )
 
 
 def build_name(template: str) -> str:
@@ -172,7 +212,7 @@ def build_name(template: str) -> str:
     >>> build_name("demo")
     'demo'
     """
-    if "{" not in template:
+    if not isinstance(template, str) or "{" not in template:
         return template
     try:
         user = getpass.getuser()
@@ -182,7 +222,7 @@ def build_name(template: str) -> str:
     values = {key: str(value) for key, value in os.environ.items()} | {"uuid": unique}
     try:
         filled = template.format(**values | {"user": user})
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
         raise InvalidSpecError(f"name: {template!r} cannot be filled in: {error!r}") from error
     # A user's name may hold what a cluster's may not; what makes it unique stands at the end.
     safe = re.sub(r"[^a-z0-9-]+", "-", filled.lower())
@@ -202,6 +242,7 @@ def _make_spec(
     scheduler_service_type: str | None = None,
     idle_timeout: float | None = None,
     jupyter: bool | None = None,
+    **of_one_role: Any,
 ) -> Manifest:
     return make_cluster_spec(
         build_name(template),
@@ -213,10 +254,18 @@ def _make_spec(
         scheduler_service_type=config.get("scheduler-service-type", scheduler_service_type),
         idle_timeout=config.get("idle-timeout", idle_timeout) or 0,
         jupyter=config.get("scheduler-jupyter", jupyter),
+        **of_one_role,
     )
 
 
-def _seconds(timeout: float) -> float:
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0:
-        raise InvalidSpecError(f"resource_timeout: seconds above 0 are needed, not {timeout!r}")
-    return float(timeout)
+def _flag(key: str, argument: str, override: bool | None) -> bool | None:
+    flag = config.get(key, override)
+    return None if flag is None else check_flag(argument, flag)
+
+
+def _check_forward_port(port: int | None) -> int | None:
+    return None if port is None else check_port("scheduler_forward_port", port)
+
+
+def _check_namespace(namespace: str | None) -> str | None:
+    return None if namespace is None else check_name("namespace", namespace, MAX_NAME_LENGTH)

@@ -8,23 +8,35 @@ from __future__ import annotations
 
 import copy
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dask_k8s_jupyter.errors import InvalidSpecError
 from dask_k8s_jupyter.state.words import parse_quantity
 from dask_k8s_operator.resources import names
 from dask_k8s_operator.resources.kinds import DASK_AUTOSCALERS, DASK_CLUSTERS, DASK_WORKER_GROUPS
 
+from .checks import (
+    Command,
+    Env,
+    Manifest,
+    Resources,
+    build_env,
+    check_command,
+    check_count,
+    check_flag,
+    check_image,
+    check_name,
+    check_resources,
+    check_seconds,
+    check_service_type,
+    merge_env,
+)
+
 DEFAULT_IMAGE = "ghcr.io/dask/dask:latest"
 DEFAULT_WORKER_COMMAND = "dask worker"
-SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
-
-Manifest = dict[str, Any]
-Env = Sequence[Mapping[str, Any]] | Mapping[str, str] | None
-Resources = Mapping[str, Any] | None
-Command = str | Sequence[str]
+# What a worker with GPUs starts with, unless it is told a command: as dask-cuda spells it today.
+CUDA_WORKER_COMMAND = "dask cuda worker"
+WORKER_NAME_OPTIONS = ("--name", "$(DASK_WORKER_NAME)")
 
 
 def make_cluster_spec(
@@ -37,6 +49,13 @@ def make_cluster_spec(
     scheduler_service_type: str = "ClusterIP",
     idle_timeout: float = 0,
     jupyter: bool = False,
+    *,
+    scheduler_image: str | None = None,
+    worker_image: str | None = None,
+    scheduler_resources: Resources = None,
+    worker_resources: Resources = None,
+    scheduler_env: Env = None,
+    worker_env: Env = None,
 ) -> Manifest:
     """Build a DaskCluster from a few common options.
 
@@ -54,13 +73,18 @@ def make_cluster_spec(
     env
         Environment of the scheduler and the workers: name to value, or a list as in a Pod.
     worker_command
-        What starts a worker; a list, or text that is split as a shell does.
+        What starts a worker; a list, or text that is split as a shell does. Workers with GPUs start
+        with ``dask cuda worker`` unless told otherwise.
     scheduler_service_type
         ClusterIP, NodePort or LoadBalancer.
     idle_timeout
         Seconds without work until the cluster is deleted; 0: never.
     jupyter
         Also run a Jupyter server in the scheduler.
+    scheduler_image, worker_image, scheduler_resources, worker_resources
+        Of the scheduler or of the workers alone, in place of ``image`` and ``resources``.
+    scheduler_env, worker_env
+        Added to ``env``, for the scheduler or the workers alone.
 
     Raises
     ------
@@ -74,21 +98,28 @@ def make_cluster_spec(
     ['dask', 'worker', '--name', '$(DASK_WORKER_NAME)', '--nthreads', '2']
     """
     check_name("name", name)
-    if scheduler_service_type not in SERVICE_TYPES:
-        raise InvalidSpecError(
-            f"scheduler_service_type: {scheduler_service_type!r} is none of {SERVICE_TYPES}"
-        )
-    spec: Manifest = {
-        "worker": make_worker_spec(
-            image, 1 if n_workers is None else n_workers, resources, env, worker_command
-        ),
-        "scheduler": {
-            "spec": {"containers": [_scheduler_container(image, resources, env, jupyter)]},
-            "service": _scheduler_service(name, scheduler_service_type),
-        },
-    }
+    check_image(image)
+    check_resources(resources)
+    common = build_env(env)
+    worker = make_worker_spec(
+        image if worker_image is None else check_image(worker_image, "worker_image"),
+        1 if n_workers is None else n_workers,
+        _either(resources, worker_resources, "worker_resources"),
+        merge_env(common, build_env(worker_env, "worker_env")),
+        worker_command,
+    )
+    scheduler = make_scheduler_spec(
+        name,
+        merge_env(common, build_env(scheduler_env, "scheduler_env")),
+        _either(resources, scheduler_resources, "scheduler_resources"),
+        image if scheduler_image is None else check_image(scheduler_image, "scheduler_image"),
+        scheduler_service_type,
+        jupyter,
+    )
+    spec: Manifest = {"worker": worker, "scheduler": scheduler}
     if idle_timeout:
-        spec["idleTimeout"] = _idle_timeout_s(idle_timeout)
+        seconds = check_seconds("idle_timeout", idle_timeout, may_be_zero=True)
+        spec["idleTimeout"] = math.ceil(seconds)
     return {
         "apiVersion": DASK_CLUSTERS.api_version,
         "kind": DASK_CLUSTERS.kind,
@@ -124,17 +155,43 @@ def make_worker_spec(
         "name": names.WORKER,
         "image": check_image(image),
         "imagePullPolicy": "IfNotPresent",
-        "args": [
-            *_split("worker_command", worker_command),
-            "--name",
-            "$(DASK_WORKER_NAME)",
-            *_limits_as_options(checked),
-        ],
+        "args": _worker_args(worker_command, checked),
         "env": build_env(env),
         "resources": checked,
         "ports": [_port("http-dashboard", names.WORKER_DASHBOARD_PORT)],
     }
     return {"replicas": n_workers, "spec": {"containers": [container]}}
+
+
+def make_scheduler_spec(
+    cluster_name: str,
+    env: Env = None,
+    resources: Resources = None,
+    image: str = DEFAULT_IMAGE,
+    scheduler_service_type: str = "ClusterIP",
+    jupyter: bool = False,
+) -> Manifest:
+    """Build the ``scheduler`` section of a cluster.
+
+    Parameters
+    ----------
+    cluster_name
+        Name of the cluster, which its Service selects by.
+    env, resources, image, scheduler_service_type, jupyter
+        As in ``make_cluster_spec``, of the scheduler alone.
+
+    Examples
+    --------
+    >>> make_scheduler_spec("demo", scheduler_service_type="NodePort")["service"]["type"]
+    'NodePort'
+    """
+    check_name("cluster_name", cluster_name)
+    service_type = check_service_type(scheduler_service_type)
+    container = _scheduler_container(image, resources, env, check_flag("jupyter", jupyter))
+    return {
+        "spec": {"containers": [container]},
+        "service": _scheduler_service(cluster_name, service_type),
+    }
 
 
 def vary_worker_spec(
@@ -167,14 +224,14 @@ def vary_worker_spec(
         container["image"] = check_image(image)
     if env is not None:
         container["env"] = build_env(env)
+    command = worker_command
+    if command is None:
+        before = container.get("resources") or {}
+        command = _find_command(container.get("args") or [], before)
     if resources is not None:
         container["resources"] = check_resources(resources)
-    if worker_command is not None:
-        command = _split("worker_command", worker_command)
-        container["args"] = [*command, "--name", "$(DASK_WORKER_NAME)"]
-    if resources is not None or worker_command is not None:
-        kept = _without_limit_options(container.get("args") or [])
-        container["args"] = [*kept, *_limits_as_options(container.get("resources") or {})]
+    if command is not None:
+        container["args"] = _worker_args(command, container.get("resources") or {})
     return varied
 
 
@@ -198,73 +255,22 @@ def build_autoscaler(cluster: str, minimum: int, maximum: int) -> Manifest:
     }
 
 
-def build_env(env: Env) -> list[Manifest]:
-    """Build a container's ``env`` from name-to-value, or from a list as in a Pod.
+def count_gpus(resources: Mapping[str, Any]) -> int:
+    """Count the NVIDIA GPUs, whole or in slices, that a container's resources give it.
 
     Examples
     --------
-    >>> build_env({"EXTRA": 1})
-    [{'name': 'EXTRA', 'value': '1'}]
+    >>> count_gpus({"limits": {"nvidia.com/gpu": "2"}})
+    2
     """
-    if env is None:
-        return []
-    if isinstance(env, Mapping):
-        return [{"name": str(name), "value": str(value)} for name, value in env.items()]
-    if isinstance(env, str) or not all(
-        isinstance(item, Mapping) and "name" in item for item in env
-    ):
-        raise InvalidSpecError(f"env: give a dict, or a list of dicts with 'name', not {env!r}")
-    return [dict(item) for item in env]
+    limits = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
+    kinds = ("nvidia.com/gpu", "nvidia.com/mig-")
+    amounts = [parse_quantity(amount) for key, amount in limits.items() if key.startswith(kinds)]
+    return int(sum(amount or 0 for amount in amounts))
 
 
-def check_name(argument: str, name: str, max_length: int = names.MAX_CLUSTER_NAME_LENGTH) -> str:
-    """Return a valid name, or raise InvalidSpecError that says what is wrong with it."""
-    if not isinstance(name, str):
-        raise InvalidSpecError(f"{argument}: a text is needed, not {name!r}")
-    complaint = names.explain_bad_name(name, max_length)
-    if complaint:
-        raise InvalidSpecError(f"{argument}: {complaint}")
-    return name
-
-
-def check_count(argument: str, count: int) -> int:
-    """Return a whole number from 0 on, or raise InvalidSpecError."""
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        raise InvalidSpecError(f"{argument}: a whole number, 0 or more, is needed, not {count!r}")
-    return count
-
-
-def check_image(image: str) -> str:
-    """Return the name of an image, or raise InvalidSpecError."""
-    if not isinstance(image, str) or not image or image.strip() != image or " " in image:
-        raise InvalidSpecError(f"image: {image!r} is not the name of an image")
-    return image
-
-
-def check_resources(resources: Resources) -> Manifest:
-    """Return ``resources`` of a container, checked down to the quantities.
-
-    Examples
-    --------
-    >>> check_resources({"limits": {"memory": "4Gi"}})
-    {'limits': {'memory': '4Gi'}}
-    """
-    checked: Manifest = {}
-    for bound, amounts in (resources or {}).items():
-        if bound not in ("limits", "requests", "claims"):
-            raise InvalidSpecError(f"resources: {bound!r} is neither 'limits' nor 'requests'")
-        if bound == "claims":
-            checked[bound] = amounts
-            continue
-        if not isinstance(amounts, Mapping):
-            raise InvalidSpecError(f"resources: {bound} should be a dict, not {amounts!r}")
-        for resource, amount in amounts.items():
-            if parse_quantity(amount) is None:
-                raise InvalidSpecError(
-                    f"resources: {bound}.{resource} is {amount!r}; write 2, 500m, 4Gi or 512Mi"
-                )
-        checked[bound] = {resource: str(amount) for resource, amount in amounts.items()}
-    return checked
+def _either(common: Resources, own: Resources, argument: str) -> Resources:
+    return common if own is None else check_resources(own, argument)
 
 
 def _scheduler_container(image: str, resources: Resources, env: Env, jupyter: bool) -> Manifest:
@@ -320,40 +326,40 @@ def _service_port(name: str, port: int) -> Manifest:
     return {"name": name, "protocol": "TCP", "port": port, "targetPort": name}
 
 
-def _split(argument: str, command: Command) -> list[str]:
-    words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
-    if not words:
-        raise InvalidSpecError(f"{argument}: a command is needed")
-    return words
+def _worker_args(command: Command, resources: Manifest) -> list[str]:
+    words = check_command("worker_command", command)
+    if words == DEFAULT_WORKER_COMMAND.split() and count_gpus(resources):
+        words = CUDA_WORKER_COMMAND.split()
+    return [*words, *WORKER_NAME_OPTIONS, *_limits_as_options(resources, words)]
 
 
-def _limits_as_options(resources: Manifest) -> list[str]:
-    """Tell the worker what Kubernetes will hold it to; left alone, it takes the whole node's."""
+def _limits_as_options(resources: Manifest, words: Sequence[str]) -> list[str]:
+    """Tell the worker what Kubernetes will hold it to; left alone, it takes the whole node's.
+
+    What the command says itself stays. dask-cuda starts a process for each GPU, with one thread.
+    """
     limits = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
+    is_cuda = list(words[:3]) == CUDA_WORKER_COMMAND.split() or words[0] == "dask-cuda-worker"
     options: list[str] = []
     cores = parse_quantity(limits.get("cpu"))
-    if cores:
+    if cores and not is_cuda and not _says(words, "--nthreads"):
         options += ["--nthreads", str(max(1, math.ceil(cores)))]
     memory_bytes = parse_quantity(limits.get("memory"))
-    if memory_bytes:
-        options += ["--memory-limit", f"{int(memory_bytes)}B"]
+    if memory_bytes and not _says(words, "--memory-limit"):
+        processes = max(1, count_gpus(resources)) if is_cuda else 1
+        options += ["--memory-limit", f"{int(memory_bytes / processes)}B"]
     return options
 
 
-def _without_limit_options(args: Sequence[str]) -> list[str]:
-    kept: list[str] = []
-    words = iter(args)
-    for word in words:
-        if word in ("--nthreads", "--memory-limit"):
-            next(words, None)
-        else:
-            kept.append(word)
-    return kept
+def _says(words: Sequence[str], option: str) -> bool:
+    return any(word == option or word.startswith(f"{option}=") for word in words)
 
 
-def _idle_timeout_s(idle_timeout: float) -> int:
-    if isinstance(idle_timeout, bool) or not isinstance(idle_timeout, (int, float)):
-        raise InvalidSpecError(f"idle_timeout: seconds are needed, not {idle_timeout!r}")
-    if idle_timeout < 0:
-        raise InvalidSpecError(f"idle_timeout: {idle_timeout!r} is below 0")
-    return math.ceil(idle_timeout)
+def _find_command(args: Sequence[str], resources: Manifest) -> list[str] | None:
+    """The command that ``_worker_args`` made these from; None when a person wrote them."""
+    for end in range(1, len(args)):
+        command, options = list(args[:end]), list(args[end:])
+        if options == [*WORKER_NAME_OPTIONS, *_limits_as_options(resources, command)]:
+            is_chosen = command == CUDA_WORKER_COMMAND.split()
+            return DEFAULT_WORKER_COMMAND.split() if is_chosen else command
+    return None

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import math
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import dask
 import pytest
+import yaml
 
 from dask_k8s_jupyter.clusters.settings import (
     CreateMode,
     build_name,
     parse_create_mode,
+    resolve_bounds,
     resolve_settings,
 )
 from dask_k8s_jupyter.clusters.spec import make_cluster_spec
@@ -87,18 +96,126 @@ def test_a_name_that_a_person_chose_is_not_repaired() -> None:
 
 def test_a_whole_spec_goes_before_the_other_arguments() -> None:
     spec = make_cluster_spec("other", n_workers=7)
-    settings = resolve_settings(name="demo", n_workers=1, custom_cluster_spec=spec)
+    settings = resolve_settings(name="demo", jupyter=False, custom_cluster_spec=spec)
     assert settings.name == "other"
     assert settings.spec == spec
 
 
-@pytest.mark.parametrize("spec", [{}, {"kind": "Pod"}, {"kind": "DaskCluster"}, "/no/such/file"])
+@pytest.mark.parametrize("as_text", [str, Path, lambda path: path.read_text()])
+def test_a_whole_spec_may_be_a_path_or_text(as_text: Callable[[Path], Any], tmp_path: Path) -> None:
+    spec = make_cluster_spec("other", n_workers=7)
+    path = tmp_path / "cluster.yaml"
+    path.write_text(yaml.safe_dump(spec))
+    assert resolve_settings(custom_cluster_spec=as_text(path)).spec == spec
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"n_workers": 0}, {"image": "a"}, {"worker_env": {}}, {"jupyter": True}, {"idle_timeout": 0}],
+)
+def test_a_spec_and_what_it_says_cannot_both_be_given(option: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSpecError, match=rf"^{next(iter(option))}: cannot be given beside"):
+        resolve_settings(custom_cluster_spec=make_cluster_spec("other"), **option)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"kind": "Pod"},
+        {"kind": "DaskCluster"},
+        {"kind": "DaskCluster", "metadata": "demo"},
+        "/no/such/file",
+        "kind: [\n",
+        "just\nwords",
+        "{",
+        7,
+    ],
+)
 def test_what_is_no_cluster_is_refused(spec: Any) -> None:
     with pytest.raises(InvalidSpecError, match=r"^custom_cluster_spec"):
         resolve_settings(custom_cluster_spec=spec)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, "60", True])
-def test_a_time_out_is_in_seconds(timeout: Any) -> None:
-    with pytest.raises(InvalidSpecError, match=r"^resource_timeout"):
-        resolve_settings(name="demo", resource_timeout=timeout)
+@pytest.mark.parametrize(
+    ("argument", "values"),
+    [
+        ("resource_timeout", [0, -1, "60", True, math.nan, math.inf]),
+        ("namespace", ["", "Team A", 7, "a" * 64]),
+        ("shutdown_on_close", ["yes", 1]),
+        ("port_forward_cluster_ip", ["maybe", 0]),
+        ("scheduler_forward_port", [0, -1, 65536, "8787", True]),
+        ("keep_on_failure", [None, "yes"]),
+        ("create_mode", ["sometimes", 7]),
+        ("jupyter", ["yes", 1]),
+        ("name", [7, "", "{"]),
+    ],
+)
+def test_a_bad_value_is_named(argument: str, values: list[Any]) -> None:
+    for value in values:
+        with pytest.raises(InvalidSpecError, match=rf"^{argument}: "):
+            resolve_settings(**{"name": "demo", argument: value})
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "named"),
+    [(-1, None, "minimum"), (1.5, 3, "minimum"), (5, 4, "minimum"), (0, "10", "maximum")],
+)
+def test_bad_bounds_are_named(minimum: Any, maximum: Any, named: str) -> None:
+    with pytest.raises(InvalidSpecError, match=rf"^{named}: "):
+        resolve_bounds(minimum, maximum)
+
+
+VARIABLES = """
+import json
+from dask_k8s_jupyter.clusters.settings import resolve_bounds, resolve_settings
+settings = resolve_settings()
+worker = settings.spec["spec"]["worker"]
+container = worker["spec"]["containers"][0]
+print(json.dumps([
+    settings.name, settings.namespace, settings.create_mode.value, settings.delete_created,
+    settings.resource_timeout_s, settings.port_forward, settings.forward_port,
+    worker["replicas"], container["image"], container["env"], container["args"][:3],
+    container["resources"], resolve_bounds(None, None),
+    settings.spec["spec"]["idleTimeout"],
+    settings.spec["spec"]["scheduler"]["service"]["type"],
+    "--jupyter" in settings.spec["spec"]["scheduler"]["spec"]["containers"][0]["args"],
+]))
+"""
+
+
+def test_every_key_may_be_an_environment_variable() -> None:
+    variables = {
+        "NAME": "mine",
+        "NAMESPACE": "team",
+        "CREATE_MODE": "CONNECT_ONLY",
+        "SHUTDOWN_ON_CLOSE": "False",
+        "RESOURCE_TIMEOUT": "90",
+        "PORT_FORWARD_CLUSTER_IP": "True",
+        "SCHEDULER_FORWARD_PORT": "9999",
+        "COUNT__START": "3",
+        "COUNT__MAX": "8",
+        "IMAGE": "acme/dask:7",
+        "ENV": "{'A': '1'}",
+        "WORKER_COMMAND": "dask worker -v",
+        "RESOURCES": "{'limits': {'nvidia.com/gpu': '1'}}",
+        "IDLE_TIMEOUT": "60",
+        "SCHEDULER_SERVICE_TYPE": "NodePort",
+        "SCHEDULER_JUPYTER": "True",
+    }
+    environment = {f"DASK_KUBERNETES__{key}": value for key, value in variables.items()}
+    told = subprocess.run(
+        [sys.executable, "-c", VARIABLES],
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert json.loads(told.stdout) == [
+        *("mine", "team", "CONNECT_ONLY", False, 90.0, True, 9999, 3, "acme/dask:7"),
+        [{"name": "A", "value": "1"}],
+        ["dask", "worker", "-v"],
+        {"limits": {"nvidia.com/gpu": "1"}},
+        [0, 8],
+        *(60, "NodePort", True),
+    ]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from dask_k8s_jupyter.clusters.checks import build_env
 from dask_k8s_jupyter.clusters.spec import (
-    build_env,
     make_cluster_spec,
+    make_scheduler_spec,
     make_worker_spec,
     vary_worker_spec,
 )
@@ -55,7 +61,7 @@ def test_the_new_commands_are_written() -> None:
         ({"limits": {"memory": "2Gi"}}, ["--memory-limit", "2147483648B"]),
         ({"requests": {"memory": "1G"}}, ["--memory-limit", "1000000000B"]),
         ({"requests": {"cpu": "1"}, "limits": {"cpu": "4"}}, ["--nthreads", "4"]),
-        ({"limits": {"nvidia.com/gpu": 1}}, []),
+        ({"limits": {"nvidia.com/gpu": 0, "cpu": 2}}, ["--nthreads", "2"]),
     ],
 )
 def test_a_worker_knows_what_it_is_held_to(
@@ -112,6 +118,30 @@ def test_environments_come_in_two_shapes(env: Any, expected: list[dict[str, Any]
         ({"env": [{"value": "1"}]}, "env"),
         ({"worker_command": ""}, "worker_command"),
         ({"scheduler_service_type": "clusterip"}, "scheduler_service_type"),
+        ({"scheduler_service_type": None}, "scheduler_service_type"),
+        ({"image": None}, "image"),
+        ({"image": "a\tb"}, "image"),
+        ({"worker_image": ""}, "worker_image"),
+        ({"scheduler_image": 7}, "scheduler_image"),
+        ({"resources": "2Gi"}, "resources"),
+        ({"resources": {"limits": {"memroy": "2Gi"}}}, "resources"),
+        ({"resources": {"limits": {"memory": "-2Gi"}}}, "resources"),
+        ({"resources": {"limits": {"memory": "2GB"}}}, "resources"),
+        ({"resources": {"limits": {"cpu": True}}}, "resources"),
+        ({"resources": {"limits": {"cpu": 1}, "requests": {"cpu": 2}}}, "resources"),
+        ({"worker_resources": {"limit": {}}}, "worker_resources"),
+        ({"scheduler_resources": []}, "scheduler_resources"),
+        ({"env": 7}, "env"),
+        ({"env": {"": "1"}}, "env"),
+        ({"env": {"A=B": "1"}}, "env"),
+        ({"env": {"A": None}}, "env"),
+        ({"worker_env": ["A"]}, "worker_env"),
+        ({"scheduler_env": {"A": {}}}, "scheduler_env"),
+        ({"worker_command": "dask 'worker"}, "worker_command"),
+        ({"worker_command": 7}, "worker_command"),
+        ({"worker_command": []}, "worker_command"),
+        ({"jupyter": "yes"}, "jupyter"),
+        ({"idle_timeout": math.inf}, "idle_timeout"),
         ({"idle_timeout": -1}, "idle_timeout"),
         ({"idle_timeout": "1 hour"}, "idle_timeout"),
     ],
@@ -119,6 +149,90 @@ def test_environments_come_in_two_shapes(env: Any, expected: list[dict[str, Any]
 def test_bad_input_is_named(arguments: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidSpecError, match=f"^{named}: "):
         make_cluster_spec(**{"name": "demo", **arguments})
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.binary(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=4,
+)
+ARGUMENTS = sorted(set(inspect.signature(make_cluster_spec).parameters))
+
+
+@given(argument=st.sampled_from(ARGUMENTS), value=ANYTHING)
+def test_whatever_is_given_makes_a_cluster_or_an_error_that_names_it(
+    argument: str, value: object
+) -> None:
+    try:
+        spec = make_cluster_spec(**{"name": "demo", argument: value})
+    except InvalidSpecError as error:
+        assert str(error).startswith(f"{argument}: ")
+    else:
+        json.dumps(spec)
+
+
+def test_a_role_may_have_its_own() -> None:
+    spec = make_cluster_spec(
+        "demo",
+        env={"A": "1", "B": "1"},
+        resources={"limits": {"cpu": "4"}},
+        scheduler_image="acme/scheduler:7",
+        worker_resources={"limits": {"cpu": "2"}},
+        worker_env={"B": "2"},
+        scheduler_env={"C": "3"},
+    )
+    assert _scheduler(spec)["image"] == "acme/scheduler:7"
+    assert _scheduler(spec)["resources"] == {"limits": {"cpu": "4"}}
+    assert _scheduler(spec)["env"] == build_env({"A": "1", "B": "1", "C": "3"})
+    assert _worker(spec)["resources"] == {"limits": {"cpu": "2"}}
+    assert _worker(spec)["env"] == build_env({"A": "1", "B": "2"})
+    assert _worker(spec)["args"][-2:] == ["--nthreads", "2"]
+
+
+GPUS = {"limits": {"nvidia.com/gpu": 2, "cpu": 8, "memory": "8Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("resources", "command", "args"),
+    [
+        (GPUS, "dask worker", "dask cuda worker --name N --memory-limit 4294967296B"),
+        (GPUS, "dask worker -v", "dask worker -v --name N --nthreads 8 --memory-limit 8589934592B"),
+        ({"limits": {"nvidia.com/mig-1g.5gb": 1}}, "dask worker", "dask cuda worker --name N"),
+        ({"limits": {"cpu": 8}}, "dask worker --nthreads 1", "dask worker --nthreads 1 --name N"),
+        (
+            {"limits": {"memory": "1Gi"}},
+            "dask worker --memory-limit=0",
+            "dask worker --memory-limit=0 --name N",
+        ),
+    ],
+)
+def test_the_command_fits_the_resources_unless_it_says_otherwise(
+    resources: dict[str, Any], command: str, args: str
+) -> None:
+    spec = make_worker_spec(resources=resources, worker_command=command)
+    written = " ".join(spec["spec"]["containers"][0]["args"])
+    assert written == args.replace("N", "$(DASK_WORKER_NAME)", 1)
+
+
+def test_a_scheduler_can_be_made_alone() -> None:
+    section = make_scheduler_spec("demo", image="acme/dask:7", jupyter=True)
+    cluster = make_cluster_spec("demo", image="acme/dask:7", jupyter=True)
+    assert section == cluster["spec"]["scheduler"]
+
+
+def test_a_group_with_gpus_changes_the_command_and_back() -> None:
+    plain = make_worker_spec(resources={"limits": {"cpu": "2"}})
+    fast = vary_worker_spec(plain, 1, resources=GPUS)
+    assert fast["spec"]["containers"][0]["args"][:3] == ["dask", "cuda", "worker"]
+    again = vary_worker_spec(fast, 3, resources={"limits": {"cpu": "2"}})
+    assert again == plain
+
+
+def test_arguments_that_a_person_wrote_stay() -> None:
+    worker = make_worker_spec()
+    worker["spec"]["containers"][0]["args"] = ["./start.sh", "--nthreads", "3"]
+    varied = vary_worker_spec(worker, 1, resources={"limits": {"cpu": "8"}})
+    assert varied["spec"]["containers"][0]["args"] == ["./start.sh", "--nthreads", "3"]
 
 
 def test_a_group_keeps_what_it_is_not_told_to_change() -> None:

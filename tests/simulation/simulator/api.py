@@ -251,6 +251,12 @@ class ApiServer:
             self.delete(self._kinds[plural], *key, by="collector", uid=uid)
 
 
+def owns(owner: Manifest, item: Manifest) -> bool:
+    """Whether ``owner`` is one of the owners of an object."""
+    references = item["metadata"].get("ownerReferences") or []
+    return any(reference["uid"] == owner["metadata"]["uid"] for reference in references)
+
+
 def _with_defaults(kind: Kind, body: Manifest) -> Manifest:
     """What the schemas fill in."""
     if kind == SECRETS and "stringData" in body:

@@ -33,6 +33,11 @@ LOOK_S = 5.0
 # Longer than any period at which an operator looks again.
 QUIET_S = 70.0
 KEPT_LINES = 60
+# Rule 6: writes are bounded by what happened. A change of a Pod makes its group, its cluster and
+# its job say something else, with an Event; a new operator says everything once more. Two operators
+# at once contradict each other while it lasts.
+WRITES_A_CHANGE = 4
+WRITES_A_START = 20
 
 
 @dataclass
@@ -69,7 +74,7 @@ class History:
     def __init__(self, seed: int) -> None:
         self.outcome = Outcome(seed)
         self.loop = loop = VirtualLoop(self._see_failure)
-        self.weather = draw_weather(_lots(seed, "weather"), _lots(seed, "length").uniform(10, 90))
+        self.weather = draw_weather(_lots(seed, "weather"), _lots(seed, "length").uniform(10, 80))
         self.api = ApiServer(loop, _lots(seed, "collector"))
         self.api.observers.append(self._record)
         self.hub = WatchHub(self.api, self.weather)
@@ -145,7 +150,8 @@ class History:
         difference: str | None = "nobody looked"
         while self.loop.time() < deadline_s:
             await self._pass(LOOK_S)
-            difference = find_difference(self.api, self.dask)
+            self._count_writes()
+            difference = find_difference(self.api, self.dask, self.users)
             if difference or self.outcome.writes != seen:
                 quiet_since_s, seen = self.loop.time(), self.outcome.writes
             elif self.loop.time() - quiet_since_s >= QUIET_S:
@@ -153,6 +159,14 @@ class History:
         if difference:
             raise RuleBroken(f"it does not become what was asked for: {difference}")
         raise RuleBroken("it keeps on writing although nothing happens")
+
+    def _count_writes(self) -> None:
+        outcome, started = self.outcome, self.operators.started
+        twice = 2 if self.weather.twins else 1
+        most = twice * (WRITES_A_CHANGE * outcome.changes + WRITES_A_START * started)
+        if outcome.writes > most:
+            told = f"{outcome.writes} writes after {outcome.changes} changes and {started} starts"
+            raise RuleBroken(f"rule 6: {told}, at most {most} are due")
 
     async def _pass(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

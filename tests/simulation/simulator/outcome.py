@@ -25,17 +25,23 @@ from dask_k8s_operator.resources.names import (
     scheduler_name,
 )
 
-from .api import ApiServer, Manifest
+from .api import ApiServer, Manifest, owns
 from .dask import Dask
 from .rules import is_live
-from .users import BYSTANDER
+from .users import BYSTANDER, Users
 
 OWNED = (PODS, SERVICES, CONFIG_MAPS, SECRETS)
 
 
-def find_difference(api: ApiServer, dask: Dask) -> str | None:
+# Of two edits of the same count, made on cluster and group within so long, either may win.
+SAME_TIME_S = 60.0
+
+
+def find_difference(api: ApiServer, dask: Dask, users: Users) -> str | None:
     """Say the first thing that is not as it ought to be, None when everything is."""
     for cluster in api.all(DASK_CLUSTERS):
+        for difference in _judge_wish(api, users, cluster):
+            return f"DaskCluster {_name(cluster)}: {difference}"
         for difference in _judge_cluster(api, dask, cluster):
             return f"DaskCluster {_name(cluster)}: {difference}"
     for group in api.all(DASK_WORKER_GROUPS):
@@ -58,13 +64,13 @@ def _judge_cluster(api: ApiServer, dask: Dask, cluster: Manifest) -> Iterator[st
     if spec.get("idleTimeout") and scheduler is not None and not scheduler.unfinished:
         yield "is idle and there"
     for what, item in (("scheduler Pod", pod), ("Service", service)):
-        if item is None or not _owns(cluster, item):
+        if item is None or not owns(cluster, item):
             yield f"has no {what}"
             return
     if pod is None or not _is_ready(pod):
         yield "its scheduler is not ready"
     group = api.find(DASK_WORKER_GROUPS, namespace, default_group_name(name))
-    if group is None or not _owns(cluster, group):
+    if group is None or not owns(cluster, group):
         yield "has no default group"
         return
     if group["spec"]["worker"].get("spec") != spec["worker"].get("spec"):
@@ -83,15 +89,29 @@ def _judge_cluster(api: ApiServer, dask: Dask, cluster: Manifest) -> Iterator[st
         yield f"says {status.get('ready')} of {desired} workers"
 
 
+def _judge_wish(api: ApiServer, users: Users, cluster: Manifest) -> Iterator[str]:
+    wishes = users.wishes.get(cluster["metadata"]["uid"])
+    if _place(cluster) in users.adapted or not wishes:
+        return
+    namespace, name = _place(cluster)
+    group = api.find(DASK_WORKER_GROUPS, namespace, default_group_name(name))
+    counts = {item["spec"]["worker"]["replicas"] for item in (cluster, group) if item}
+    wanted = {count for time, count in wishes if time >= wishes[-1][0] - SAME_TIME_S}
+    if len(counts) > 1:
+        yield f"it and its default group differ: {sorted(counts)} workers"
+    elif not counts <= wanted:
+        yield f"has {sorted(counts)} workers, but {wishes[-1][1]} were asked for"
+
+
 def _judge_group(api: ApiServer, group: Manifest) -> Iterator[str]:
     metadata, status = group["metadata"], group.get("status") or {}
-    pods = [pod for pod in api.all(PODS) if _owns(group, pod)]
+    pods = [pod for pod in api.all(PODS) if owns(group, pod)]
     cluster = api.find(DASK_CLUSTERS, metadata["namespace"], group["spec"]["cluster"])
     if cluster is None:
         if _condition(status, "WorkersReady").get("reason") != "ClusterMissing":
             yield "does not say that its cluster is missing"
         return
-    if not _owns(cluster, group):
+    if not owns(cluster, group):
         yield "is not adopted by its cluster"
     desired = group["spec"]["worker"]["replicas"]
     if len(pods) != desired:
@@ -126,7 +146,7 @@ def _judge_autoscaler(api: ApiServer, dask: Dask, autoscaler: Manifest) -> Itera
         if active.get("status") != "False":
             yield "does not say that it has nothing to scale"
         return
-    if not _owns(cluster, autoscaler):
+    if not owns(cluster, autoscaler):
         yield "is not adopted by its cluster"
     scheduler = dask.schedulers.get(place)
     target = scheduler.target() if scheduler else 0
@@ -143,7 +163,7 @@ def _judge_job(api: ApiServer, job: Manifest) -> Iterator[str]:
     is_over = status.get("jobStatus") in ("Successful", "Failed")
     for kind, name in ((DASK_CLUSTERS, place[1]), (PODS, runner_name(place[1]))):
         there = api.find(kind, place[0], name)
-        if there is not None and not _owns(job, there):
+        if there is not None and not owns(job, there):
             if not is_over and "belongs to something else" not in status.get("message", ""):
                 yield "does not say that its name is taken"
             return
@@ -166,11 +186,6 @@ def _find_left_over(api: ApiServer) -> str | None:
             if api.find(kind, cluster["metadata"]["namespace"], name) is None:
                 return f"{kind.kind} {name} is missing"
     return None
-
-
-def _owns(owner: Manifest, item: Manifest) -> bool:
-    references = item["metadata"].get("ownerReferences") or []
-    return any(reference["uid"] == owner["metadata"]["uid"] for reference in references)
 
 
 def _is_ready(pod: Manifest) -> bool:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from dask_k8s_operator.reconcile.workergroup import UNREACHABLE_TIMEOUT_S
@@ -165,7 +166,10 @@ class Rules:
         if not is_live(pod):
             return None
         group = _group_of(pod) or ""
-        most, least = max(self._within_sight(self._live[group])), self._least_asked(group)
+        # The operator may still see Pods that went beside those that came since.
+        seen = self._within_sight(self._live[group])
+        came = sum(max(0, after - before) for before, after in pairwise(seen))
+        most, least = seen[0] + came, self._least_asked(group)
         return None if most > least else f"its group had {most} and was asked for {least}"
 
     def _judge_loss(self, pod: Manifest, by: str) -> None:

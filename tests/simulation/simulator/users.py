@@ -30,7 +30,7 @@ from dask_k8s_operator.resources.names import (
     group_name,
 )
 
-from .api import ApiServer, Manifest
+from .api import ApiServer, Manifest, owns
 from .dask import Dask
 from .node import Node
 
@@ -68,6 +68,9 @@ class Users:
         self.acts = 0
         # What was asked of a default group's count, by the cluster's uid: when, and how many.
         self.wishes: dict[str, list[tuple[float, int]]] = {}
+        # Clusters that an autoscaler named at some time: their counts are nobody's wish.
+        self.adapted: dict[tuple[str, str], None] = {}
+        api.observers.append(self._see)
         menu: dict[Callable[[], object], int] = {
             self._create_cluster: 5,
             self._create_group: 3,
@@ -102,7 +105,7 @@ class Users:
     def _create_cluster(self) -> None:
         namespace, name = self._rng.choice(NAMESPACES), self._rng.choice(NAMES)
         spec = self._draw_cluster_spec()
-        if self._rng.random() < 0.1:
+        if self._rng.random() < 0.2:
             spec["idleTimeout"] = self._rng.choice((15, 60))
         made = self._create(DASK_CLUSTERS, namespace, name, spec)
         if made is not None:
@@ -156,19 +159,26 @@ class Users:
         cluster = self._pick(DASK_CLUSTERS)
         if cluster is not None:
             count = self._draw_count()
-            self._patch(DASK_CLUSTERS, cluster, {"spec": {"worker": {"replicas": count}}})
-            self._wish(cluster, count)
+            self._scale(DASK_CLUSTERS, cluster, cluster, count)
 
     def _scale_group(self) -> None:
         group = self._pick(DASK_WORKER_GROUPS)
-        if group is None:
-            return
-        count, metadata = self._draw_count(), group["metadata"]
-        self._patch(DASK_WORKER_GROUPS, group, {"spec": {"worker": {"replicas": count}}})
-        name = group["spec"]["cluster"]
-        cluster = self._api.find(DASK_CLUSTERS, metadata["namespace"], name)
-        if cluster is not None and metadata["name"] == default_group_name(name):
+        if group is not None:
+            cluster = self._find_cluster_of_default(group)
+            self._scale(DASK_WORKER_GROUPS, group, cluster, self._draw_count())
+
+    def _scale(self, kind: Kind, item: Manifest, cluster: Manifest | None, count: int) -> None:
+        is_news = item["spec"]["worker"]["replicas"] != count
+        self._patch(kind, item, {"spec": {"worker": {"replicas": count}}})
+        if cluster is not None and is_news:
             self._wish(cluster, count)
+
+    def _find_cluster_of_default(self, group: Manifest) -> Manifest | None:
+        """Find the cluster that made a group for itself."""
+        metadata, name = group["metadata"], group["spec"]["cluster"]
+        cluster = self._api.find(DASK_CLUSTERS, metadata["namespace"], name)
+        is_default = metadata["name"] == default_group_name(name)
+        return cluster if is_default and cluster is not None and owns(cluster, group) else None
 
     def _edit(self) -> None:
         item = self._pick(self._rng.choice((DASK_CLUSTERS, DASK_WORKER_GROUPS)))
@@ -192,12 +202,15 @@ class Users:
             return
         metadata = item["metadata"]
         self._api.delete(kind, metadata["namespace"], metadata["name"], "user")
+        if kind == DASK_WORKER_GROUPS:
+            cluster = self._find_cluster_of_default(item)
+            if cluster is not None:  # made anew as the cluster has it
+                self._wish(cluster, cluster["spec"]["worker"]["replicas"])
         if kind == DASK_CLUSTERS and self._rng.random() < 0.5:
             # As whoever runs a notebook's cell again.
             self._create(kind, metadata["namespace"], metadata["name"], item["spec"])
-            again = self._api.find(kind, metadata["namespace"], metadata["name"])
-            if again is not None:
-                self._wish(again, item["spec"]["worker"]["replicas"])
+            again = self._api.get(kind, metadata["namespace"], metadata["name"])
+            self._wish(again, item["spec"]["worker"]["replicas"])
 
     def _delete_child(self) -> None:
         kind = self._rng.choice((PODS, PODS, PODS, SERVICES))
@@ -275,6 +288,10 @@ class Users:
             self._api.patch(kind, metadata["namespace"], metadata["name"], body, "user")
         except KubeError as error:
             self._tell("user", "was refused", error)
+
+    def _see(self, kind: Kind, before: Any, after: Any, by: str, subresource: str | None) -> None:
+        if kind == DASK_AUTOSCALERS and after is not None:
+            self.adapted[(after["metadata"]["namespace"], after["spec"]["cluster"])] = None
 
     def _wish(self, cluster: Manifest, count: int) -> None:
         wishes = self.wishes.setdefault(cluster["metadata"]["uid"], [])

@@ -1,0 +1,129 @@
+"""Rules of the operator broken on purpose, one at a time, to see that the simulation notices.
+
+Guarantees that each breaks the operator in one place, and is taken back afterwards. Refuses to
+touch the simulated world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+from dask_k8s_operator.controller import observe
+from dask_k8s_operator.controller.ask import Asker
+from dask_k8s_operator.controller.cache import Cache
+from dask_k8s_operator.kube.informer import Informer
+from dask_k8s_operator.reconcile import workergroup
+from dask_k8s_operator.resources.agent_protocol import DRAINED, Answer, SchedulerReport
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """A marked worker goes at once, whatever it runs and holds."""
+    honest = Asker.report
+
+    async def report(self: Asker, group: Any) -> SchedulerReport:
+        answer = await honest(self, group)
+        workers = tuple(replace(worker, drain=DRAINED) for worker in answer.workers)
+        return replace(answer, workers=workers)
+
+    with mock.patch.object(Asker, "report", report):
+        yield
+
+
+@contextmanager
+def forgetful() -> Iterator[None]:
+    """What was written is not known until the watch has told of it."""
+    with mock.patch.object(Cache, "remember", lambda *_: None):
+        yield
+
+
+@contextmanager
+def trustful() -> Iterator[None]:
+    """A creation whose answer was lost counts as not done."""
+    with mock.patch.object(Cache, "remember_uncertain", lambda *_: None):
+        yield
+
+
+@contextmanager
+def grasping() -> Iterator[None]:
+    """Every Pod with a group's label counts as the group's."""
+    with mock.patch.object(observe, "is_owned_by", lambda *_: True):
+        yield
+
+
+@contextmanager
+def restless() -> Iterator[None]:
+    """A group's status tells when it was last looked at."""
+    honest = workergroup.build_group_status
+
+    def build(*arguments: Any, now: float, **options: Any) -> Any:
+        return {**honest(*arguments, now=now, **options), "lastLook": now}
+
+    with mock.patch.object(workergroup, "build_group_status", build):
+        yield
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """After a 410 the watch goes on from now, and what was missed is not read."""
+    honest = Informer._list
+
+    async def skip(self: Informer) -> None:
+        if not self.is_synced:
+            await honest(self)
+            return
+        listed = await self._client.list(self.kind, self.namespace)
+        self._resource_version = listed.resource_version
+
+    with mock.patch.object(Informer, "_list", skip):
+        yield
+
+
+@contextmanager
+def presuming() -> Iterator[None]:
+    """A scheduler that does not answer counts as idle."""
+    honest = Asker.idle_s
+
+    async def idle_s(self: Asker, cluster: Any) -> Answer:
+        answer = await honest(self, cluster)
+        return Answer(1e9) if answer.problem else answer
+
+    with mock.patch.object(Asker, "idle_s", idle_s):
+        yield
+
+
+@contextmanager
+def careless() -> Iterator[None]:
+    """Worker Pods are made without an owner."""
+    honest = workergroup.build_worker_pod
+
+    def build(group: Any, hex_digits: str) -> Any:
+        pod = honest(group, hex_digits)
+        return {**pod, "metadata": {**pod["metadata"], "ownerReferences": []}}
+
+    with mock.patch.object(workergroup, "build_worker_pod", build):
+        yield
+
+
+@contextmanager
+def hasty() -> Iterator[None]:
+    """A scheduler that once did not answer is given no time."""
+    with mock.patch.object(workergroup, "UNREACHABLE_TIMEOUT_S", 0.0):
+        yield
+
+
+MUTATIONS: tuple[Callable[[], AbstractContextManager[None]], ...] = (
+    impatient,
+    forgetful,
+    trustful,
+    grasping,
+    restless,
+    deaf,
+    presuming,
+    careless,
+    hasty,
+)

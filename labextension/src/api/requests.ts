@@ -134,7 +134,7 @@ function withoutWords(response: Response): Problem {
       code: 'extension-missing',
       title: 'The server half of this extension is not running',
       message: 'The notebook server knows nothing of Dask clusters.',
-      fix: 'Run `jupyter server extension enable dask_k8s_jupyter` and restart the server.'
+      fix: 'Run `jupyter server extension enable dask_k8s_jupyter.server` and restart the server.'
     };
   }
   if (response.status === 401 || response.status === 403) {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import operator
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import dask
 import pytest
+import yaml
 from distributed import Client
 
 from dask_k8s_jupyter import KubeCluster as OperatorCluster
@@ -169,7 +169,8 @@ import operator, os, sys
 from dask_k8s_jupyter.classic import KubeCluster, make_pod_spec
 
 template = make_pod_spec({image!r}, extra_container_config={{"imagePullPolicy": "IfNotPresent"}})
-template.spec.containers[0].args[-1] = "15"  # the death time-out
+template.spec.containers[0].args[-1] = "5"  # the death time-out, which a nanny would begin early
+template.spec.containers[0].args.append("--no-nanny")
 with KubeCluster(template, name="remote", n_workers=1) as cluster:
     with cluster.get_client() as client:
         assert client.submit(operator.add, 1, 2).result(timeout=60) == 3
@@ -237,8 +238,7 @@ async def test_pods_are_all_it_needs_and_workers_end_with_their_owner(
     dask_image: str,
     wait_until: WaitUntil,
 ) -> None:
-    manifests = {"apiVersion": "v1", "kind": "List", "items": build_inside(namespace, dask_image)}
-    kubectl("apply", "-f", "-", stdin=json.dumps(manifests))
+    kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(build_inside(namespace, dask_image)))
 
     def phases() -> dict[str, str]:
         pods = kubectl_json("get", "pods")["items"]

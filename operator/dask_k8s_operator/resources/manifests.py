@@ -1,8 +1,8 @@
 """Manifests that install the operator: namespace, account, permissions, Deployment.
 
 Guarantees that the operator may do exactly what it does and no more, and that
-``operator/manifests/`` is this module's output (run it with a folder as its argument; a test
-compares). Refuses to grant more than reading and making Secrets by name: it never lists them.
+``operator/manifests/`` and the same things in ``operator/chart/`` are this module's output (run it
+with the folder as its argument; a test compares). Refuses to grant more than reading and making Secrets by name: it never lists them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from .crds import build_crds
 from .kinds import DASK_KINDS, GROUP, LEASES, RBAC_GROUP
 from .names import CLUSTER_NAME_LABEL, COMPONENT_LABEL, SCHEDULER
-from .yamltext import write_yaml
+from .yamltext import write_yaml, write_yaml_items
 
 DEFAULT_NAMESPACE = "dask-operator"
 DEFAULT_IMAGE = "ghcr.io/dask/dask-k8s-operator:0.1.0"
@@ -293,6 +293,16 @@ def build_manifest_files() -> dict[str, str]:
     return files
 
 
+def build_chart_files() -> dict[str, str]:
+    """Build the text of those files of ``operator/chart/`` that say what this module says."""
+    rules = {"operator": operator_rules(), "user": user_rules(), "viewer": viewer_rules()}
+    files = {f"files/{name}-rules.yaml": write_yaml_items(items) for name, items in rules.items()}
+    files["files/network-policy.yaml"] = write_yaml([build_network_policy()])
+    for crd in build_crds():
+        files[f"crds/{crd['metadata']['name']}.yaml"] = write_yaml([crd])
+    return files
+
+
 def _kustomization(resources: list[str], namespace: str | None = None) -> str:
     lines = ["apiVersion: kustomize.config.k8s.io/v1beta1", "kind: Kustomization"]
     if namespace:
@@ -305,11 +315,19 @@ def _kustomization(resources: list[str], namespace: str | None = None) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Write the files into the folder that is the one argument."""
+    """Write the files into the folder that is the one argument, and into the chart beside it."""
     if len(arguments) != 1:
         raise SystemExit("usage: python -m dask_k8s_operator.resources.manifests FOLDER")
-    for name, text in build_manifest_files().items():
-        path = Path(arguments[0], name)
+    folder = Path(arguments[0])
+    _write_files(folder, build_manifest_files())
+    chart = folder.parent / "chart"
+    if (chart / "Chart.yaml").is_file():
+        _write_files(chart, build_chart_files())
+
+
+def _write_files(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 

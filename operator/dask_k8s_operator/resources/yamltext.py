@@ -25,6 +25,11 @@ def write_yaml(manifests: list[Manifest]) -> str:
     return "---\n".join("\n".join(_yaml_lines(manifest)) + "\n" for manifest in manifests)
 
 
+def write_yaml_items(items: list[Manifest]) -> str:
+    """Write a list as YAML."""
+    return "\n".join(_yaml_lines(items)) + "\n"
+
+
 def _yaml_lines(value: Any, indent: str = "") -> list[str]:
     lines: list[str] = []
     pairs = value.items() if isinstance(value, dict) else [(None, item) for item in value]

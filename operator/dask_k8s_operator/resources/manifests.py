@@ -2,7 +2,8 @@
 
 Guarantees that the operator may do exactly what it does and no more, and that
 ``operator/manifests/`` and the same things in ``operator/chart/`` are this module's output (run it
-with the folder as its argument; a test compares). Refuses to grant more than reading and making Secrets by name: it never lists them.
+with the folder as its argument; a test compares). Refuses to grant more than reading and making
+Secrets by name: it never lists them.
 """
 
 from __future__ import annotations

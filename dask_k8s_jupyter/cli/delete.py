@@ -67,14 +67,11 @@ def describe_loss(views: list[ClusterView]) -> str:
     """Ask whether clusters may be deleted, with what is lost by it."""
     which = ", ".join(f"{view.namespace}/{view.name}" for view in views)
     running = sum(view.workers.running for view in views)
-    workers = f"{running} running {'worker' if running == 1 else 'workers'}"
     if not running:
         return f"Delete {which}?"
-    return (
-        f"Delete {which}? What its {workers} compute and hold is lost."
-        if len(views) == 1
-        else (f"Delete {which}? What their {workers} compute and hold is lost.")
-    )
+    whose = "its" if len(views) == 1 else "their"
+    lost = "worker computes and holds" if running == 1 else "workers compute and hold"
+    return f"Delete {which}? What {whose} {running} running {lost} is lost."
 
 
 async def _wait_gone(client: KubeClient, namespace: str, name: str, timeout_s: float) -> None:

@@ -36,7 +36,16 @@ def operator_namespace_option(command: Command) -> Command:
         "-n",
         default=DEFAULT_NAMESPACE,
         show_default=True,
-        help="Where the operator runs; it serves all namespaces.",
+        help="Where the operator runs.",
+    )(command)
+
+
+def single_namespace_option(command: Command) -> Command:
+    """Add ``--single-namespace``."""
+    return click.option(
+        "--single-namespace",
+        is_flag=True,
+        help="It serves only its own namespace, with Roles; else all, with ClusterRoles.",
     )(command)
 
 
@@ -48,11 +57,19 @@ def operator() -> None:
 @operator.command()
 @operator_namespace_option
 @click.option("--image", default=DEFAULT_IMAGE, show_default=True, help="The operator's image.")
+@single_namespace_option
+@click.option(
+    "--skip-definitions",
+    is_flag=True,
+    help="Leave the custom resource definitions as they are, where you may not change them.",
+)
 @wait_options
 @connection_options
 def install(
     namespace: str,
     image: str,
+    single_namespace: bool,
+    skip_definitions: bool,
     wait: bool,
     timeout_s: float,
     kubeconfig: str | None,
@@ -67,7 +84,14 @@ def install(
     async def work() -> None:
         async with connect(kubeconfig, context) as client:
             with Progress(f"Installing the operator {__version__}") as progress:
-                applied = await apply_operator(client, namespace, image, progress.say)
+                applied = await apply_operator(
+                    client,
+                    namespace,
+                    image,
+                    single_namespace=single_namespace,
+                    with_definitions=not skip_definitions,
+                    say=progress.say,
+                )
             click.echo(f"Applied {len(applied)} objects: {', '.join(applied)}")
             if wait:
                 with Progress("Waiting for the operator") as progress:
@@ -133,19 +157,34 @@ def _say(value: Any) -> str:
     is_flag=True,
     help="Leave the definitions and all clusters; nobody tends them until it is installed again.",
 )
+@single_namespace_option
 @yes_option
 @connection_options
 def uninstall(
-    namespace: str, keep_clusters: bool, yes: bool, kubeconfig: str | None, context: str | None
+    namespace: str,
+    keep_clusters: bool,
+    single_namespace: bool,
+    yes: bool,
+    kubeconfig: str | None,
+    context: str | None,
 ) -> None:
-    """Uninstall the operator, and with its definitions every Dask cluster and job."""
+    """Uninstall the operator, and with its definitions every Dask cluster and job.
+
+    The definitions stay with --single-namespace, as others may use them.
+    """
+    stays = keep_clusters or single_namespace
 
     async def work() -> None:
         async with connect(kubeconfig, context) as client:
-            confirm(describe_loss(await find_losses(client), keep_clusters), yes=yes)
+            scope = namespace if single_namespace else None
+            confirm(describe_loss(await find_losses(client, scope), stays), yes=yes)
             with Progress("Uninstalling the operator") as progress:
                 deleted = await delete_operator(
-                    client, namespace, keep_definitions=keep_clusters, say=progress.say
+                    client,
+                    namespace,
+                    single_namespace=single_namespace,
+                    keep_definitions=stays,
+                    say=progress.say,
                 )
             click.echo(f"Deleted {', '.join(deleted)}" if deleted else "Nothing was there")
 

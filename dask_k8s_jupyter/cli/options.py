@@ -95,7 +95,7 @@ def cluster_options(command: Command) -> Command:
         ),
         click.option(
             "--scheduler-service-type",
-            type=click.Choice(SERVICE_TYPES, case_sensitive=False),
+            type=click.Choice(SERVICE_TYPES),
             help="How the scheduler can be reached; else ClusterIP.",
         ),
     ):

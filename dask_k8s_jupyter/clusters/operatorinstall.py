@@ -27,7 +27,6 @@ from dask_k8s_operator.resources.kinds import (
     DASK_CLUSTERS,
     DASK_JOBS,
     DEPLOYMENTS,
-    NAMESPACES,
     PODS,
     Kind,
 )
@@ -63,6 +62,9 @@ async def apply_operator(
     client: KubeClient,
     namespace: str = DEFAULT_NAMESPACE,
     image: str = DEFAULT_IMAGE,
+    *,
+    single_namespace: bool = False,
+    with_definitions: bool = True,
     say: Say = lambda sentence: None,
 ) -> list[str]:
     """Apply the definitions and the operator; returns what was applied, as ``Kind/name``.
@@ -75,6 +77,10 @@ async def apply_operator(
         Where the operator runs.
     image
         Image with the operator in it.
+    single_namespace
+        Whether it serves only its own namespace, which has to be there; else all.
+    with_definitions
+        False where an administrator has installed them, and we may not.
     say
         Told what is done.
 
@@ -89,7 +95,8 @@ async def apply_operator(
     ...     await apply_operator(client)
     ...     await wait_operator(client)
     """
-    definitions, manifests = build_crds(), build_operator_manifests(namespace, image=image)
+    definitions = build_crds() if with_definitions else []
+    manifests = build_operator_manifests(namespace, image, single_namespace=single_namespace)
     everything = [*definitions, *manifests]
     try:
         kinds = await find_kinds(client, everything)
@@ -201,12 +208,12 @@ def _build_not_administrator(error: ForbiddenError) -> PermissionMissingError:
     )
 
 
-async def find_losses(client: KubeClient) -> dict[str, list[str]]:
-    """What would go with the definitions: ``namespace/name`` of clusters and jobs, by kind."""
+async def find_losses(client: KubeClient, namespace: str | None = None) -> dict[str, list[str]]:
+    """What the operator tends: ``namespace/name`` of clusters and jobs, by kind."""
     found: dict[str, list[str]] = {}
     for kind in (DASK_CLUSTERS, DASK_JOBS):
         try:
-            items = (await client.list(kind)).items
+            items = (await client.list(kind, namespace)).items
         except NotFoundError:
             continue
         metadata = [item["metadata"] for item in items]
@@ -218,10 +225,20 @@ async def delete_operator(
     client: KubeClient,
     namespace: str = DEFAULT_NAMESPACE,
     *,
+    single_namespace: bool = False,
     keep_definitions: bool = False,
     say: Say = lambda sentence: None,
 ) -> list[str]:
     """Delete the operator, and unless told otherwise the definitions with every cluster.
+
+    Parameters
+    ----------
+    client, namespace, single_namespace
+        As for ``apply_operator``.
+    keep_definitions
+        Whether the definitions stay, and with them all clusters.
+    say
+        Told what is waited for.
 
     Returns
     -------
@@ -229,32 +246,32 @@ async def delete_operator(
         What was deleted, as ``Kind/name``.
     """
     try:
-        return await _delete_all(client, namespace, keep_definitions, say)
+        manifests = build_operator_manifests(namespace, single_namespace=single_namespace)
+        definitions = [] if keep_definitions else build_crds()
+        return await _delete_all(client, definitions, manifests, say)
     except ForbiddenError as error:
         raise _build_not_administrator(error) from error
 
 
 async def _delete_all(
-    client: KubeClient, namespace: str, keep_definitions: bool, say: Say
+    client: KubeClient, definitions: list[Manifest], manifests: list[Manifest], say: Say
 ) -> list[str]:
-    manifests = [m for m in build_operator_manifests(namespace) if m["kind"] != "Namespace"]
-    definitions = [] if keep_definitions else build_crds()
     kinds = await find_kinds(client, [*definitions, *manifests])
+    rest = [manifest for manifest in manifests[::-1] if manifest["kind"] != "Namespace"]
+    own_namespaces = [manifest for manifest in manifests if manifest["kind"] == "Namespace"]
     deleted: list[str] = []
     for step, doing in (
         (definitions, "the definitions and all clusters go"),
-        (manifests[::-1], "the operator and its roles go"),
+        (rest, "the operator and its roles go"),
+        (own_namespaces, "its Pods and its namespace go"),
     ):
         say(doing)
         for manifest in step:
-            kind = kinds[manifest["apiVersion"], manifest["kind"]]
-            if await _delete_and_wait(client, kind, manifest["metadata"]):
-                deleted.append(f"{kind.kind}/{manifest['metadata']['name']}")
-    say(f"Pods in namespace {namespace} end")
-    if not await _has_others(client, namespace):
-        say(f"namespace {namespace} goes")
-        if await _delete_and_wait(client, NAMESPACES, {"name": namespace}):
-            deleted.append(f"Namespace/{namespace}")
+            kind, metadata = kinds[manifest["apiVersion"], manifest["kind"]], manifest["metadata"]
+            if manifest in own_namespaces and await _has_others(client, metadata["name"]):
+                continue
+            if await _delete_and_wait(client, kind, metadata):
+                deleted.append(f"{kind.kind}/{metadata['name']}")
     return deleted
 
 

@@ -141,9 +141,11 @@ def _judge_lease(lease: Resource, now: datetime) -> OperatorState | None:
     spec = lease.get("spec") or {}
     renewed = parse_time(spec.get("renewTime"))
     holder = spec.get("holderIdentity")
-    if renewed is None or not holder:
+    if renewed is None:
         return None
     age_s = (now - renewed).total_seconds()
+    if not holder:  # the last one ended in order; the next takes it within seconds
+        return OperatorState("broken", f"No operator leads since {format_age(age_s)}")
     duration_s = float(spec.get("leaseDurationSeconds") or LEASE_DURATION_S)
     if age_s <= duration_s * LEASE_PATIENCE:
         return OperatorState("running", f"The operator {holder} leads (seen {_ago(age_s)})")

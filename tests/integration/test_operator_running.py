@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -15,7 +16,9 @@ import aiohttp
 import pytest
 
 from dask_k8s_operator.kube.errors import NotFoundError
-from dask_k8s_operator.resources.kinds import LEASES
+from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, LEASES
+
+SAMPLE = Path(__file__).parents[2] / "docs" / "sample-plugin"
 
 
 def free_port() -> int:
@@ -136,6 +139,49 @@ async def test_the_numbers_say_what_it_does(programs, namespace, wait_until):
     ):
         assert sample in text, sample
     assert '"message": "everything is read; at work"' in program.log.read_text()
+
+
+def install_sample_plugin(target: Path) -> None:
+    uv = Path(sys.executable).with_name("uv")
+    options = ("--no-deps", "--no-build-isolation", "--target", str(target))
+    arguments = [uv, "pip", "install", "--quiet", "--python", sys.executable, *options, SAMPLE]
+    subprocess.run(arguments, check=True, timeout=120)
+
+
+def install_broken_plugin(target: Path) -> None:
+    (target / "a_broken_plugin.py").write_text("raise RuntimeError('it was never tested')\n")
+    metadata = target / "a_broken_plugin-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: a-broken-plugin\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[dask_operator_plugin]\nbroken = a_broken_plugin\n")
+
+
+async def test_a_plugins_handlers_run_beside_the_operator_and_a_broken_plugin_is_named(
+    programs, namespace, kube_client, wait_until, tmp_path
+):
+    target = tmp_path / "plugins"
+    install_sample_plugin(target)
+    install_broken_plugin(target)
+    program = programs["one"]
+    # The installed operator serves every namespace: what this one would do itself is done there.
+    await program.start(PYTHONPATH=str(target), COST_CENTRE="physics")
+    await wait_until(program.is_at_work, timeout_s=60)
+    _, text = await program.ask("/readyz")
+    assert "plugin cost-centre: ok" in text
+    assert "plugin broken: RuntimeError: it was never tested" in text
+    assert "plugin broken (a_broken_plugin) cannot be loaded" in program.log.read_text()
+
+    pod = {"containers": [{"name": "x", "image": "registry.invalid/no-such-image:1"}]}
+    spec = {"worker": {"replicas": 0, "spec": pod}, "scheduler": {"spec": pod, "service": {}}}
+    await kube_client.create(DASK_CLUSTERS, {"metadata": {"name": "demo"}, "spec": spec}, namespace)
+
+    async def is_noted() -> bool:
+        cluster = await kube_client.get(DASK_CLUSTERS, "demo", namespace)
+        noted = cluster["metadata"].get("annotations", {}).get("example.org/cost-centre")
+        return noted == "physics" and "phase" in cluster.get("status", {})
+
+    await wait_until(is_noted)
+    assert await program.end() == 0
 
 
 async def test_everybody_may_ask_who_leads(kube_client, wait_until):

@@ -252,6 +252,10 @@ async def test_pods_are_all_it_needs_and_workers_end_with_their_owner(
         60,
         "the workers have seen that their scheduler is gone",
     )
+    kubectl("delete", "pod", "notebook", "--wait=false")
+    await wait_until(
+        lambda: not staying_pods(kubectl_json), 30, "they belong to the notebook's Pod"
+    )
 
 
 def test_a_template_leads_to_the_operator(namespace: str, dask_image: str) -> None:

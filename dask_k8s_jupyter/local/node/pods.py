@@ -72,6 +72,8 @@ class PodRunner:
         self._failure: dict[str, str] = {}
         metadata = pod["metadata"]
         base = build_pod_variables(settings, metadata["namespace"], metadata["uid"], ip, folder)
+        # What a container runtime sets to the Pod's host name.
+        base["HOSTNAME"] = str(pod["spec"].get("hostname") or metadata["name"])[:63]
         scene = PodScene(
             settings,
             pod,

@@ -1,4 +1,4 @@
-"""Write the types of the built-in kinds that the embedded Kubernetes serves, from a real API server.
+"""Write the types of the built-in kinds that the embedded Kubernetes serves, from a real server.
 
     KUBECONFIG=… python scripts/record_api_types.py
 
@@ -72,14 +72,14 @@ def collect(schemas: dict[str, Any], name: str, found: dict[str, Any]) -> None:
 
 def main() -> None:
     """Write the file."""
+    schemas: dict[str, Any] = {}
+    for path in GROUP_VERSIONS:
+        schemas |= read_document(path)
+    wanted = {(path, kind) for path, kinds in GROUP_VERSIONS.items() for kind in kinds}
     found: dict[str, Any] = {}
-    for path, kinds in GROUP_VERSIONS.items():
-        schemas = read_document(path)
-        for name, schema in schemas.items():
-            if any(
-                f"{_path_of(gvk)}" == path and gvk["kind"] in kinds for gvk in schema.get(_GVK, ())
-            ):
-                collect(schemas, name, found)
+    for name, schema in schemas.items():
+        if any((_path_of(gvk), gvk["kind"]) in wanted for gvk in schema.get(_GVK, ())):
+            collect(schemas, name, found)
     lines = [
         f"{json.dumps(name)}:{json.dumps(found[name], separators=(',', ':'), sort_keys=True)}"
         for name in sorted(found)

@@ -15,6 +15,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _AGE = re.compile(r"(\d+[smhd])+")
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r"\b(10|127|198|192)\.\d+\.\d+\.\d+(:\d+)?\b")
+_NODE_PORT = re.compile(r":3\d{4}/")
 _GENERATED = re.compile(r"\bgen-[a-z0-9]{5}\b")
 _WORDS = {
     "resourceVersion": "VERSION",
@@ -64,6 +65,8 @@ def normalize(answer: Answer, namespace: str) -> dict[str, Any]:
                 for e in value
             ]
         )
+    elif not value:
+        normal["text"] = ""
     elif isinstance(value, str):
         normal["text"] = re.sub(r"\s+", " ", value.replace(namespace, "NS"))[:200]
     elif isinstance(value, dict) and set(value) == {"type", "object"}:
@@ -133,7 +136,7 @@ def _cell(cell: Any, namespace: str) -> Any:
     if isinstance(cell, str):
         if _AGE.fullmatch(cell) or cell == "<unknown>":
             return "AGE"
-        return _word("", cell, namespace)
+        return _NODE_PORT.sub(":PORT/", _word("", cell, namespace))
     return cell
 
 
@@ -205,7 +208,12 @@ def _drop_admitted(spec: dict[str, Any]) -> None:
 
 
 def _collapse(events: list[Any]) -> list[Any]:
-    """Events of what controllers write too: only the last one is sure."""
+    """Events of what controllers write too: only the last one is sure. Bookmarks count once."""
+    events = [
+        event
+        for at, event in enumerate(events)
+        if not (at and isinstance(event, dict) and event == events[at - 1])
+    ]
     kinds = {(event.get("object") or {}).get("kind") for event in events if isinstance(event, dict)}
     if kinds & {*_CONTROLLED, "PersistentVolumeClaim"}:
         events = [e for e in events if e["type"] != "BOOKMARK"][-1:]

@@ -115,9 +115,23 @@ class Authorizer:
 
     def is_allowed(self, user: User, wanted: Attributes) -> bool:
         """Whether a user may do what a request wants."""
+        return self.explain(user, wanted) is not None
+
+    def explain(self, user: User, wanted: Attributes) -> str | None:
+        """Say which binding allows what a request wants, "" for masters; None when none does."""
         if _MASTERS in user.groups:
-            return True
-        return any(rule_allows(rule, wanted) for rule in self._rules(user, wanted.namespace))
+            return ""
+        for why, rule in self._rules(user, wanted.namespace):
+            if rule_allows(rule, wanted):
+                return f"RBAC: allowed by {why}"
+        return None
+
+    def list_rules(self, user: User, namespace: str) -> list[Object]:
+        """Every rule that binds a user in a namespace."""
+        if _MASTERS in user.groups:
+            everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+            return [everything, {"verbs": ["*"], "nonResourceURLs": ["*"]}]
+        return [rule for _, rule in self._rules(user, namespace)]
 
     def check(self, user: User, wanted: Attributes) -> None:
         """Raise 403, worded as the API does, when a request is not allowed."""
@@ -135,14 +149,17 @@ class Authorizer:
         )
         raise statuses.forbidden(wanted.plural, wanted.group, wanted.name, why)
 
-    def _rules(self, user: User, namespace: str) -> Iterator[Object]:
-        for binding in self._objects("clusterrolebindings"):
-            if _binds(binding, user):
-                yield from self._role_rules(binding["roleRef"], "")
-        if namespace:
-            for binding in self._objects("rolebindings", namespace):
-                if _binds(binding, user):
-                    yield from self._role_rules(binding["roleRef"], namespace)
+    def _rules(self, user: User, namespace: str) -> Iterator[tuple[str, Object]]:
+        for plural, place in (("clusterrolebindings", ""), ("rolebindings", namespace)):
+            if plural == "rolebindings" and not namespace:
+                continue
+            for binding in self._objects(plural, place or None):
+                subject = _find_subject(binding, user)
+                if subject is None:
+                    continue
+                why = _explain_binding(binding, subject)
+                for rule in self._role_rules(binding["roleRef"], place):
+                    yield why, rule
 
     def _objects(self, plural: str, namespace: str | None = None) -> list[Object]:
         collection = self._store.collection((_RBAC, plural))
@@ -164,14 +181,27 @@ class Authorizer:
                     yield from role.get("rules") or ()
 
 
-def _binds(binding: Object, user: User) -> bool:
+def _find_subject(binding: Object, user: User) -> Object | None:
+    """The subject of a binding that a user is, or is in."""
     for subject in binding.get("subjects") or ():
         kind, name = subject["kind"], subject["name"]
         if kind == "ServiceAccount":
             name = f"system:serviceaccount:{subject.get('namespace', '')}:{name}"
         if name == user.name if kind != "Group" else name in user.groups:
-            return True
-    return False
+            found: Object = subject
+            return found
+    return None
+
+
+def _explain_binding(binding: Object, subject: Object) -> str:
+    metadata, role = binding["metadata"], binding["roleRef"]
+    namespace = metadata.get("namespace")
+    name = f"{metadata['name']}/{namespace}" if namespace else metadata["name"]
+    who = subject["name"]
+    if subject["kind"] == "ServiceAccount":
+        who = f"{who}/{subject.get('namespace', '')}"
+    kind = binding["kind"]
+    return f'{kind} "{name}" of {role["kind"]} "{role["name"]}" to {subject["kind"]} "{who}"'
 
 
 def rule_allows(rule: Object, wanted: Attributes) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from . import names, patches, statuses
+from . import builtin, names, statuses
 from .resources import Resource
 
 Object = dict[str, Any]
@@ -39,29 +39,30 @@ _UNOWNED_METADATA = (
 FIRST_MANAGER = "before-first-apply"
 
 
-def list_keys(field: str, items: list[Any], schema: Any, is_custom: bool) -> list[str] | None:
-    """Fields that identify the items of a list; None where the list is one value."""
+def list_keys(items: list[Any], schema: Any) -> list[str] | None:
+    """Fields that identify the items of a list, none of a set; None where the list is one value."""
+    if not isinstance(schema, dict):
+        return None
+    type_ = schema.get("x-kubernetes-list-type")
+    if type_ == "set" or (type_ is None and builtin.find_merge_key(schema) == ""):
+        return []
     if not all(isinstance(item, dict) for item in items):
         return None
-    if is_custom:
-        given = schema.get("x-kubernetes-list-map-keys") if isinstance(schema, dict) else None
-        return list(given) if given else None
-    if field == "ports":
-        key = patches.find_merge_key(field, items)
-        return [key, "protocol"] if key else None
-    found = patches.find_merge_key(field, items)
+    if type_ == "map":
+        return list(schema.get("x-kubernetes-list-map-keys") or ())
+    found = builtin.find_merge_key(schema) if type_ is None else None
     return [found] if found else None
 
 
-def _item_step(item: Object, keys: list[str]) -> str:
+def _item_step(item: Any, keys: list[str]) -> str:
+    if not keys:
+        return "v:" + orjson.dumps(item).decode()
     identity = {key: item.get(key, "TCP" if key == "protocol" else None) for key in sorted(keys)}
     return "k:" + orjson.dumps(identity).decode()
 
 
 def _part(schema: Any, key: str) -> Any:
-    if not isinstance(schema, dict):
-        return None
-    return (schema.get("properties") or {}).get(key) or schema.get("additionalProperties")
+    return builtin.find_part(schema, key)
 
 
 def read_path(value: Any, path: Path) -> Any:
@@ -72,55 +73,66 @@ def read_path(value: Any, path: Path) -> Any:
         if step.startswith("f:"):
             value = value.get(step[2:]) if isinstance(value, dict) else None
         elif isinstance(value, list):
-            keys = list(orjson.loads(step[2:]))
+            keys = _step_keys(step)
             value = next((item for item in value if _item_step(item, keys) == step), None)
         else:
             return None
     return value
 
 
+def _step_keys(step: str) -> list[str]:
+    return list(orjson.loads(step[2:])) if step.startswith("k:") else []
+
+
 class _Walker:
     """Reads and merges values of one resource, whose lists it knows."""
 
     def __init__(self, resource: Resource) -> None:
-        self.is_custom = resource.is_custom
         self.schema = resource.schema
+        if resource.is_custom:
+            metadata = builtin.find_metadata_schema()
+            properties = {**(self.schema or {}).get("properties", {}), "metadata": metadata}
+            self.schema = {**(self.schema or {}), "properties": properties}
+        else:
+            self.schema = builtin.find_schema(resource.group, resource.kind)
 
-    def fields(self, value: Any, schema: Any, at: Path = (), name: str = "") -> FieldSet:
+    def fields(self, value: Any, schema: Any, at: Path = ()) -> FieldSet:
         """The set of fields that a value has."""
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and not _is_atomic(schema):
             owned: FieldSet = set()
             for key, item in value.items():
                 if (at == () and key in _UNOWNED) or (
                     at == ("f:metadata",) and key in _UNOWNED_METADATA
                 ):
                     continue
-                owned |= self.fields(item, _part(schema, key), (*at, f"f:{key}"), key)
+                owned |= self.fields(item, _part(schema, key), (*at, f"f:{key}"))
             return owned
         if isinstance(value, list) and value:
-            keys = list_keys(name, value, schema, self.is_custom)
-            if keys:
+            keys = list_keys(value, schema)
+            if keys is not None:
                 owned = set()
                 inner = schema.get("items") if isinstance(schema, dict) else None
                 for item in value:
                     step = (*at, _item_step(item, keys))
-                    owned |= {(*step, ".")} | self.fields(item, inner, step)
+                    owned |= {(*step, ".")}
+                    if keys:
+                        owned |= self.fields(item, inner, step)
                 return owned
         return {at} if at else set()
 
-    def merge(self, live: Any, applied: Any, schema: Any, name: str = "") -> Any:
+    def merge(self, live: Any, applied: Any, schema: Any) -> Any:
         """Lay an applied value over the live one."""
-        if isinstance(applied, dict) and isinstance(live, dict):
+        if isinstance(applied, dict) and isinstance(live, dict) and not _is_atomic(schema):
             merged = dict(live)
             for key, item in applied.items():
                 if item is None:
                     merged.pop(key, None)
                 else:
-                    merged[key] = self.merge(live.get(key), item, _part(schema, key), key)
+                    merged[key] = self.merge(live.get(key), item, _part(schema, key))
             return merged
         if isinstance(applied, list) and isinstance(live, list):
-            keys = list_keys(name, [*live, *applied], schema, self.is_custom)
-            if keys:
+            keys = list_keys([*live, *applied], schema)
+            if keys is not None:
                 return self._merge_items(live, applied, schema, keys)
         return copy.deepcopy(applied)
 
@@ -141,7 +153,7 @@ class _Walker:
             if not parents:
                 return
             holder, step = read_path(value, tuple(parents[:-1])), parents[-1]
-            keys = list(orjson.loads(step[2:]))
+            keys = _step_keys(step)
             if isinstance(holder, list):
                 holder[:] = [item for item in holder if _item_step(item, keys) != step]
             return
@@ -152,6 +164,15 @@ class _Walker:
                 outer = read_path(value, tuple(parents[:-1]))
                 if isinstance(outer, dict) and len(parents) > 1:
                     outer.pop(parents[-1][2:], None)
+
+
+def _is_atomic(schema: Any) -> bool:
+    if not isinstance(schema, dict):
+        return False
+    return "atomic" in (
+        schema.get("x-kubernetes-map-type"),
+        builtin.resolve(schema).get("x-kubernetes-map-type"),
+    )
 
 
 def encode_fields(owned: FieldSet) -> Object:
@@ -204,12 +225,20 @@ def apply_configuration(
     others = _settle_conflicts(walker, live, applied, owned, others, options)
     merged: Object = walker.merge(live, applied, walker.schema)
     held = set().union(*(decode_fields(entry["fieldsV1"]) for entry in others))
-    for path in sorted(mine - owned - held, key=len, reverse=True):
+    for path in _order_removals(mine - owned - held, owned | held):
         walker.remove(merged, path)
     entry = _entry(resource.api_version, options.manager, "Apply", subresource, owned)
     unchanged = mine == owned and len(others) + 1 == len(entries)
     merged["metadata"]["managedFields"] = entries if unchanged else [*others, entry]
     return merged
+
+
+def _order_removals(gone: FieldSet, kept: FieldSet) -> list[Path]:
+    """Whole items first, where nobody holds a part of them: what was defaulted goes along."""
+    items = {path for path in gone if path[-1] == "."}
+    items = {item for item in items if not any(path[: len(item) - 1] == item[:-1] for path in kept)}
+    leaves = {path for path in gone if path[-1] != "."}
+    return [*sorted(items, key=len), *sorted(leaves, key=len, reverse=True)]
 
 
 def _split(entries: list[Object], manager: str, subresource: str) -> tuple[FieldSet, list[Object]]:
@@ -258,6 +287,8 @@ def show_path(path: Path) -> str:
     for step in path:
         if step.startswith("f:"):
             text += f".{step[2:]}"
+        elif step.startswith("v:"):
+            text += f"[={step[2:]}]"
         elif step.startswith("k:"):
             pairs = orjson.loads(step[2:]).items()
             text += "[" + ",".join(f"{key}={orjson.dumps(v).decode()}" for key, v in pairs) + "]"
@@ -279,7 +310,9 @@ def _build_conflict(conflicts: list[tuple[str, Path]]) -> statuses.StatusError:
     return statuses.StatusError(409, "Conflict", message, {"causes": causes})
 
 
-def track_update(new: Object, old: Object, manager: str, subresource: str) -> None:
+def track_update(
+    resource: Resource, new: Object, old: Object, manager: str, subresource: str
+) -> None:
     """After a plain write to an object that was applied once, pass on what it changed."""
     entries = old["metadata"].get("managedFields")
     if entries is None:
@@ -287,7 +320,7 @@ def track_update(new: Object, old: Object, manager: str, subresource: str) -> No
         return
     if new["metadata"].get("managedFields") == []:
         return
-    changed = _changed_paths(entries, new, old)
+    changed = _changed_paths(_Walker(resource), entries, new, old)
     kept = []
     for entry in entries:
         theirs = decode_fields(entry["fieldsV1"])
@@ -306,6 +339,7 @@ def track_update(new: Object, old: Object, manager: str, subresource: str) -> No
     new["metadata"]["managedFields"] = kept
 
 
-def _changed_paths(entries: list[Object], new: Object, old: Object) -> FieldSet:
-    every = set().union(*(decode_fields(entry["fieldsV1"]) for entry in entries))
+def _changed_paths(walker: _Walker, entries: list[Object], new: Object, old: Object) -> FieldSet:
+    every = walker.fields(new, walker.schema)
+    every |= set().union(*(decode_fields(entry["fieldsV1"]) for entry in entries))
     return {path for path in every if read_path(new, path) != read_path(old, path)}

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
 import orjson
 
-from . import builtin, names, patches, scale, schemas, statuses
+from . import names, reading, scale, statuses
 from .apply import apply_configuration, track_update
 from .garbage import Collector
 from .kinds import Context, Strategies
+from .reading import APPLY_PATCH, WriteOptions
 from .resources import Registry, Resource
 from .store import Object, Record, Store
 
 Change = Callable[[Object], Object]
 
+PLAIN = WriteOptions()
 _SYSTEM_METADATA = (
     "uid",
     "creationTimestamp",
@@ -33,35 +34,6 @@ _SYSTEM_METADATA = (
     "namespace",
     "name",
 )
-JSON_PATCH = "application/json-patch+json"
-MERGE_PATCH = "application/merge-patch+json"
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-APPLY_PATCH = "application/apply-patch+yaml"
-
-
-@dataclass(frozen=True)
-class WriteOptions:
-    """How a write is to be done.
-
-    Parameters
-    ----------
-    manager
-        Who writes, for the ownership of fields.
-    is_dry_run
-        Check everything and keep nothing.
-    is_strict
-        Refuse fields that the schema does not know, instead of pruning them.
-    is_forced
-        An apply takes fields over from other managers.
-    is_apply
-        The write is a server-side apply.
-    """
-
-    manager: str = "unknown"
-    is_dry_run: bool = False
-    is_strict: bool = False
-    is_forced: bool = False
-    is_apply: bool = False
 
 
 class Backend:
@@ -96,17 +68,15 @@ class Backend:
         resource: Resource,
         namespace: str,
         value: Object,
-        options: WriteOptions = WriteOptions(),
+        options: WriteOptions = PLAIN,
     ) -> Record:
         """Create an object; the backend owns ``value`` from here on."""
-        self._check_envelope(resource, value)
-        self._decode(resource, value, options)
+        reading.check_envelope(resource, value)
+        reading.decode(resource, value, options)
         metadata = self._prepare_metadata(resource, namespace, value)
         strategy = self.strategies.find(resource)
         strategy.default(resource, value)
         name = metadata["name"]
-        if self.store.get(resource.storage_key, namespace, name) is not None:
-            raise statuses.already_exists(resource.plural, resource.group, name)
         if strategy.has_status(resource):
             value.pop("status", None)
         strategy.prepare_create(resource, value)
@@ -114,37 +84,14 @@ class Backend:
         causes += strategy.validate(resource, value, None)
         if causes:
             raise statuses.invalid(resource.kind, resource.group, name, causes)
+        if self.store.get(resource.storage_key, metadata.get("namespace", ""), name) is not None:
+            raise statuses.already_exists(resource.plural, resource.group, name)
         if strategy.has_generation:
             metadata["generation"] = 1
         strategy.admit(resource, value)
         if options.is_dry_run:
             return Record(value, self.store.version)
         return self._write(resource, value, None)
-
-    def _check_envelope(self, resource: Resource, value: Object) -> None:
-        if not isinstance(value, dict):
-            raise statuses.bad_request("the body must be one object")
-        if resource.is_custom and not value.get("kind"):
-            raise statuses.bad_request(
-                f"the object provided is unrecognized (must be of type {resource.kind}): "
-                "Object 'Kind' is missing"
-            )
-        given = (
-            value.get("apiVersion") or resource.api_version,
-            value.get("kind") or resource.kind,
-        )
-        if resource.is_custom and given[0] == resource.api_version and given[1] != resource.kind:
-            cause = statuses.invalid_value("kind", given[1], f"must be {resource.kind}")
-            name = str((value.get("metadata") or {}).get("name", ""))
-            raise statuses.invalid(str(given[1]), resource.group, name, [cause])
-        if given != (resource.api_version, resource.kind):
-            raise statuses.bad_request(
-                f"{given[1]} in version {given[0]!r} cannot be handled as a {resource.kind}: "
-                f"the API expects {resource.kind} of {resource.api_version}"
-            )
-        value["apiVersion"], value["kind"] = given
-        if not isinstance(value.setdefault("metadata", {}), dict):
-            raise statuses.bad_request("metadata must be an object")
 
     def _prepare_metadata(self, resource: Resource, namespace: str, value: Object) -> Object:
         metadata: Object = value["metadata"]
@@ -185,24 +132,11 @@ class Backend:
                 f"unable to create new content in namespace {namespace} because it is being "
                 "terminated"
             )
-            raise statuses.forbidden(resource.plural, resource.group, metadata["name"], why)
-
-    def _decode(self, resource: Resource, value: Object, options: WriteOptions) -> list[str]:
-        """Read the fields as their types say, drop unknown ones; refuse them when asked to."""
-        if resource.schema is None:
-            unknown = builtin.decode(resource.group, resource.kind, value)
-        else:
-            unknown = builtin.decode_metadata(resource.kind, value["metadata"])
-            if options.is_strict or options.is_apply:
-                unknown += schemas.find_unknown(value, resource.schema)
-        if options.is_strict and unknown:
-            listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-            version = statuses.show(resource.version)
-            raise statuses.bad_request(
-                f"{resource.kind} in version {version} cannot be handled as a {resource.kind}: "
-                f"strict decoding error: {listed}"
-            )
-        return unknown
+            error = statuses.forbidden(resource.plural, resource.group, metadata["name"], why)
+            cause = {"reason": "NamespaceTerminating", "field": "metadata.namespace"}
+            message = f"namespace {namespace} is being terminated"
+            error.details = {**(error.details or {}), "causes": [cause | {"message": message}]}
+            raise error
 
     # -- changing --------------------------------------------------------------------------------
 
@@ -213,29 +147,30 @@ class Backend:
         name: str,
         value: Object,
         subresource: str = "",
-        options: WriteOptions = WriteOptions(),
+        options: WriteOptions = PLAIN,
     ) -> Record:
         """Write an object as the client has it (PUT)."""
         if subresource == "scale":
             return self._change(
                 resource, namespace, name, scale.build_change(resource, value), options
             )
-        self._check_envelope(resource, value)
+        reading.check_envelope(resource, value)
         if value["metadata"].get("name") != name:
             raise statuses.bad_request(
                 f"the name of the object ({value['metadata'].get('name')}) does not match the name "
                 f"on the URL ({name})"
             )
-        self._decode(resource, value, options)
-        if resource.is_custom and not value["metadata"].get("resourceVersion"):
-            cause = statuses.invalid_value(
-                "metadata.resourceVersion", 0, "must be specified for an update"
-            )
-            raise statuses.invalid(resource.kind, resource.group, name, [cause])
+        reading.decode(resource, value, options)
         is_there = self.store.get(resource.storage_key, namespace, name) is not None
         if not is_there and not subresource and self.strategies.find(resource).is_created_by_update:
             value["metadata"].pop("resourceVersion", None)
             return self.create(resource, namespace, value, options)
+        needs_version = self.strategies.find(resource).needs_version and is_there
+        if needs_version and not value["metadata"].get("resourceVersion"):
+            cause = statuses.invalid_value(
+                "metadata.resourceVersion", 0, "must be specified for an update"
+            )
+            raise statuses.invalid(resource.plural, resource.group, name, [cause])
         return self._change(resource, namespace, name, lambda _: value, options, subresource)
 
     def patch(
@@ -246,13 +181,13 @@ class Backend:
         media_type: str,
         body: Any,
         subresource: str = "",
-        options: WriteOptions = WriteOptions(),
+        options: WriteOptions = PLAIN,
     ) -> Record:
         """Change an object by a patch of one of the four types."""
         if media_type == APPLY_PATCH:
             return self._apply(resource, namespace, name, body, subresource, options)
-        patch = self._find_patch(resource, media_type)
-        self._check_patch(media_type, body)
+        patch = reading.find_patch(resource, media_type)
+        reading.check_patch(media_type, body)
         if subresource == "scale":
             record = self.get(resource, namespace, name)
             patched = patch(scale.build_scale(resource, record.object), body)
@@ -265,30 +200,11 @@ class Backend:
             if (new.get("metadata") or {}).get("uid", uid) != uid:
                 cause = statuses.invalid_value("metadata.uid", uid, "field is immutable")
                 raise statuses.invalid(resource.kind, resource.group, name, [cause])
-            self._check_envelope(resource, new)
-            self._decode(resource, new, options)
+            reading.check_envelope(resource, new)
+            reading.decode(resource, new, options)
             return new
 
         return self._change(resource, namespace, name, change, options, subresource)
-
-    def _check_patch(self, media_type: str, body: Any) -> None:
-        wanted = list if media_type == JSON_PATCH else dict
-        if isinstance(body, wanted):
-            return
-        found = "array" if isinstance(body, list) else "object"
-        type_ = "[]handlers.jsonPatchOp" if wanted is list else "map[string]interface {}"
-        raise statuses.bad_request(
-            f"error decoding patch: json: cannot unmarshal {found} into Go value of type {type_}"
-        )
-
-    def _find_patch(self, resource: Resource, media_type: str) -> Callable[[Any, Any], Any]:
-        known = {JSON_PATCH: patches.apply_json_patch, MERGE_PATCH: patches.apply_merge_patch}
-        if not resource.is_custom:
-            known[STRATEGIC_PATCH] = patches.apply_strategic_patch
-        if media_type not in known:
-            accepted = ", ".join([*known, APPLY_PATCH])
-            raise statuses.unsupported_media_type(media_type, accepted)
-        return known[media_type]
 
     def _apply(
         self,
@@ -312,11 +228,11 @@ class Backend:
             given = body if isinstance(body, dict) else {}
             text = f"{given.get('apiVersion', '')}/, Kind={given.get('kind', '')}"
             raise statuses.bad_request(f"invalid object type: {text}")
-        self._check_envelope(resource, body)
+        reading.check_envelope(resource, body)
         given = body["metadata"].setdefault("name", name)
         if given != name:
             raise statuses.bad_request(f"the name of the object ({given}) does not match {name}")
-        if unknown := self._decode(resource, body, options):
+        if unknown := reading.decode(resource, body, options):
             place = f"{body['metadata'].get('namespace', '')}/{name}"
             message = (
                 f"failed to create typed patch object ({place}; {resource.api_version}, "
@@ -338,7 +254,7 @@ class Backend:
         node = (binding.get("target") or {}).get("name")
         pod = record.thaw()
         if not node:
-            raise statuses.bad_request("a Binding needs a target with the name of a node")
+            raise statuses.StatusError(500, "", "target.name: Required value")
         if pod["spec"].get("nodeName"):
             why = f"pod {name} is already assigned to node {pod['spec']['nodeName']!r}"
             raise statuses.conflict("pods/binding", "", name, why)
@@ -387,7 +303,7 @@ class Backend:
         if strategy.has_generation and strategy.is_desired_changed(new, old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
         if not is_apply:
-            track_update(new, old, options.manager, subresource)
+            track_update(resource, new, old, options.manager, subresource)
         if orjson.dumps(_comparable(new)) == orjson.dumps(_comparable(old)) or new == old:
             return record
         if options.is_dry_run:

@@ -62,6 +62,11 @@ def find_schema(group: str, kind: str) -> Schema | None:
     return load_types()[name] if name else None
 
 
+def find_metadata_schema() -> Schema:
+    """Type of the metadata of every object."""
+    return load_types()[f"{_META}ObjectMeta"]
+
+
 def resolve(schema: Any) -> Schema:
     """Follow a reference; what the field itself says (merge keys) is kept by the caller."""
     while isinstance(schema, dict):

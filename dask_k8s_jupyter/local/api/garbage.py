@@ -275,6 +275,8 @@ class Collector:
                 child = record.thaw()
                 owners = child["metadata"]["ownerReferences"]
                 child["metadata"]["ownerReferences"] = [o for o in owners if o["uid"] != uid]
+                if not child["metadata"]["ownerReferences"]:
+                    del child["metadata"]["ownerReferences"]
                 self._backend.store.put(key, child)
 
     def _blockers(self, uid: str) -> list[Place]:

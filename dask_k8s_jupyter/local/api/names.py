@@ -160,6 +160,10 @@ def check_metadata(resource: Resource, metadata: dict[str, Any]) -> list[Cause]:
             if not owner.get(field):
                 path = f"metadata.ownerReferences.{field}"
                 causes.append(invalid_value(path, owner.get(field, ""), "must not be empty"))
+    owners = [owner for owner in metadata.get("ownerReferences") or () if owner.get("controller")]
+    if len(owners) > 1:
+        why = "Only one reference can have Controller set to true"
+        causes.append(invalid_value("metadata.ownerReferences", owners, why))
     for index, finalizer in enumerate(metadata.get("finalizers") or ()):
         if resource.is_custom:
             break

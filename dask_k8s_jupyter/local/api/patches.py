@@ -6,34 +6,14 @@ Guarantees that the object given is not changed. Refuses a patch that does not a
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
-from . import statuses
+from . import builtin, statuses
 
-# How strategic merge patches find the items of a list: by the name of the field that holds it.
-# https://kubernetes.io/docs/reference/generated/kubernetes-api/ ("patch merge key"). The few names
-# that are not merged by key everywhere are told apart by what holds them.
-MERGE_KEYS: dict[str, str] = {
-    "containers": "name",
-    "initContainers": "name",
-    "ephemeralContainers": "name",
-    "env": "name",
-    "volumes": "name",
-    "volumeMounts": "mountPath",
-    "volumeDevices": "devicePath",
-    "imagePullSecrets": "name",
-    "hostAliases": "ip",
-    "topologySpreadConstraints": "topologyKey",
-    "conditions": "type",
-    "addresses": "type",
-    "ownerReferences": "uid",
-    "secrets": "name",
-    "podIPs": "ip",
-}
-_PORT_KEYS = {"containerPort", "port"}
-# Lists of plain values that are merged as sets.
-MERGED_SETS = {"finalizers"}
 _DIRECTIVES = {"$patch", "$retainKeys"}
+_ORDER = "$setElementOrder/"
+_DELETE = "$deleteFromPrimitiveList/"
 
 
 def apply_merge_patch(target: Any, patch: Any) -> Any:
@@ -137,16 +117,23 @@ def _write_item(items: list[Any], step: str, value: Any, verb: str) -> None:
         items[int(step)] = value
 
 
-def apply_strategic_patch(target: Any, patch: Any) -> Any:
-    """Apply a strategic merge patch: a merge patch that merges known lists by a key of their items.
+def apply_strategic_patch(target: Any, patch: Any, schema: Any = None) -> Any:
+    """Apply a strategic merge patch: a merge patch that merges some lists, by a key of their items.
+
+    Parameters
+    ----------
+    schema
+        Type of the target, which names the lists and their keys; without it lists are replaced.
 
     Examples
     --------
+    >>> pod = builtin.find_schema("", "Pod")
     >>> apply_strategic_patch(
-    ...     {"containers": [{"name": "a", "image": "x"}]},
-    ...     {"containers": [{"name": "a", "tty": True}, {"name": "b"}]},
+    ...     {"spec": {"containers": [{"name": "a", "image": "x"}]}},
+    ...     {"spec": {"containers": [{"name": "a", "tty": True}]}},
+    ...     pod,
     ... )
-    {'containers': [{'name': 'a', 'image': 'x', 'tty': True}, {'name': 'b'}]}
+    {'spec': {'containers': [{'name': 'a', 'image': 'x', 'tty': True}]}}
     """
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
@@ -156,48 +143,65 @@ def apply_strategic_patch(target: Any, patch: Any) -> Any:
     if "$retainKeys" in patch:
         merged = {key: merged[key] for key in patch["$retainKeys"] if key in merged}
     for key, value in patch.items():
-        if key in _DIRECTIVES or key.startswith("$setElementOrder/"):
+        if key in _DIRECTIVES or key.startswith(_ORDER):
             continue
-        if key.startswith("$deleteFromPrimitiveList/"):
-            name = key.partition("/")[2]
+        part = builtin.find_part(schema, key)
+        if key.startswith(_DELETE):
+            name = key.removeprefix(_DELETE)
             merged[name] = [item for item in merged.get(name, ()) if item not in value]
         elif value is None or (isinstance(value, dict) and value.get("$patch") == "delete"):
             merged.pop(key, None)
         elif isinstance(value, list):
-            merged[key] = _merge_list(key, merged.get(key) or [], value)
+            order = patch.get(_ORDER + key)
+            merged[key] = _merge_list(merged.get(key) or [], value, part, order)
         else:
-            merged[key] = apply_strategic_patch(merged.get(key), value)
+            merged[key] = apply_strategic_patch(merged.get(key), value, part)
     return merged
 
 
-def find_merge_key(field: str, items: list[Any]) -> str | None:
-    """Field that identifies the items of a list, or None where lists are replaced whole."""
-    if field == "ports":
-        named = [key for key in ("containerPort", "port") if any(key in item for item in items)]
-        return named[0] if named else None
-    return MERGE_KEYS.get(field)
-
-
-def _merge_list(field: str, current: list[Any], patch: list[Any]) -> list[Any]:
-    if field in MERGED_SETS:
-        return current + [item for item in patch if item not in current]
+def _merge_list(current: list[Any], patch: list[Any], schema: Any, order: Any) -> list[Any]:
+    merge_key = builtin.find_merge_key(schema)
     dicts = [item for item in patch if isinstance(item, dict)]
-    merge_key = find_merge_key(field, [*current, *dicts]) if len(dicts) == len(patch) else None
+    if merge_key == "":
+        added = [item for item in patch if item not in current]
+        return _put_in_order([*current, *added], current, order or patch, lambda item: item)
     if merge_key is None or any(item.get("$patch") == "replace" for item in dicts):
         return [copy.deepcopy(i) for i in patch if not (isinstance(i, dict) and "$patch" in i)]
+    inner = builtin.resolve(schema.get("items"))
     merged = list(current)
     for item in dicts:
         identity = item.get(merge_key)
         if identity is None:
-            raise statuses.bad_request(
-                f"map: {item!r} does not contain declared merge key: {merge_key}"
-            )
+            message = f"map: {item!r} does not contain declared merge key: {merge_key}"
+            raise statuses.StatusError(500, "", message)
         at = next((i for i, known in enumerate(merged) if known.get(merge_key) == identity), None)
         if item.get("$patch") == "delete":
             if at is not None:
                 del merged[at]
         elif at is None:
-            merged.append(apply_strategic_patch({}, item))
+            merged.append(apply_strategic_patch({}, item, inner))
         else:
-            merged[at] = apply_strategic_patch(merged[at], item)
-    return merged
+            merged[at] = apply_strategic_patch(merged[at], item, inner)
+    wanted = [item for item in (order or dicts) if item.get("$patch") != "delete"]
+    return _put_in_order(merged, current, wanted, lambda item: item.get(merge_key))
+
+
+def _put_in_order(
+    merged: list[Any], before: list[Any], wanted: list[Any], identify: Callable[[Any], Any]
+) -> list[Any]:
+    """Order as the API does: what the patch names in the patch's order, the rest where it was.
+
+    A remaining item goes before a named one only if both were there, in that order.
+    """
+    rank = {identify(item): index for index, item in enumerate(before)}
+    order = {identify(item): index for index, item in enumerate(wanted)}
+    named = sorted(
+        (item for item in merged if identify(item) in order), key=lambda i: order[identify(i)]
+    )
+    rest = [item for item in merged if identify(item) not in order]
+    result = []
+    while named and rest:
+        left, right = rank.get(identify(rest[0])), rank.get(identify(named[0]))
+        is_rest_first = left is not None and right is not None and left < right
+        result.append((rest if is_rest_first else named).pop(0))
+    return [*result, *named, *rest]

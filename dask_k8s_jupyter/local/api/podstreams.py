@@ -106,6 +106,8 @@ class PodStreams:
         self, request: web.BaseRequest, pod: dict[str, Any]
     ) -> web.StreamResponse:
         container = _find_container(pod, request.query.get("container"))
+        if not pod["spec"].get("nodeName"):
+            return web.Response(status=204)
         metadata = pod["metadata"]
         parameters = {k: request.query[k] for k in _LOG_PARAMETERS if k in request.query}
         place = f"{metadata['namespace']}/{metadata['name']}/{container}"

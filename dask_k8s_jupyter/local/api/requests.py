@@ -15,7 +15,7 @@ from aiohttp import web
 
 from . import protobuf, statuses
 from .access import Attributes
-from .backend import APPLY_PATCH, WriteOptions
+from .reading import APPLY_PATCH, WriteOptions
 from .resources import Registry, Resource
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
@@ -72,6 +72,20 @@ def parse_target(
     # RBAC sees a namespace as an object inside itself.
     where = name if resource.storage_key == ("", "namespaces") else namespace
     return Target(resource, where, name, subresource, _find_verb(method, name, query))
+
+
+def parse_unknown(method: str, path: str) -> Attributes:
+    """What a request wants that no resource is there for: access is judged before existence."""
+    parts = [part for part in path.split("/") if part]
+    start = 2 if parts[:1] == ["api"] else 3
+    if parts[:1] not in (["api"], ["apis"]) or len(parts) <= start:
+        return Attributes(method.lower(), path=path)
+    group, rest, namespace = "" if start == 2 else parts[1], parts[start:], ""
+    if rest[0] == "namespaces" and len(rest) > 2:
+        namespace, rest = rest[1], rest[2:]
+    plural, name, subresource = [*rest, "", ""][:3]
+    verb = _find_verb(method, name, {})
+    return Attributes(verb, group, plural, subresource, namespace, name)
 
 
 def _find_verb(method: str, name: str, query: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import statuses
+from . import builtin, statuses
 from .resources import Resource
 
 Object = dict[str, Any]
@@ -33,25 +33,30 @@ def build_scale(resource: Resource, value: Object) -> Object:
         selector = ",".join(f"{key}={value}" for key, value in labels)
     if selector:
         status["selector"] = selector
+    replicas = _read(value, paths.get("specReplicasPath")) or 0
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: metadata[key] for key in kept if key in metadata},
-        "spec": {"replicas": _read(value, paths.get("specReplicasPath")) or 0},
+        "spec": {"replicas": replicas} if replicas else {},
         "status": status,
     }
 
 
 def build_change(resource: Resource, scale: Object) -> Callable[[Object], Object]:
     """Build the change that a written ``Scale`` makes to its object."""
-    if not isinstance(scale, dict) or scale.get("kind") != "Scale":
+    if not isinstance(scale, dict) or scale.get("kind", "Scale") != "Scale":
         raise statuses.bad_request("the scale subresource takes a Scale of autoscaling/v1")
+    builtin.decode("autoscaling", "Scale", scale)
     replicas = (scale.get("spec") or {}).get("replicas", 0)
-    if not isinstance(replicas, int) or replicas < 0:
-        cause = statuses.invalid_value(
-            "spec.replicas", replicas, "should be a non-negative integer"
-        )
+    if replicas < 0:
         name = str((scale.get("metadata") or {}).get("name", ""))
+        why = "should be a non-negative integer"
+        if resource.is_custom:
+            field = str((resource.scale_paths or {}).get("specReplicasPath"))
+            cause = statuses.invalid_value(field, replicas, why)
+            raise statuses.invalid(resource.kind, resource.group, name, [cause])
+        cause = statuses.invalid_value("spec.replicas", replicas, why)
         raise statuses.invalid("Scale", "autoscaling", name, [cause])
     version = (scale.get("metadata") or {}).get("resourceVersion")
 

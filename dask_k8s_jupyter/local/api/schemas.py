@@ -76,7 +76,7 @@ def _find_missing(value: Any, pruned: Any, path: str) -> Iterator[str]:
 
 
 def default(value: Any, schema: Schema) -> None:
-    """Fill in the defaults of a schema, also where null stands and null is not allowed.
+    """Fill in the defaults of a schema; null where null is not allowed counts as nothing.
 
     Examples
     --------
@@ -88,8 +88,7 @@ def default(value: Any, schema: Schema) -> None:
     if isinstance(value, dict):
         properties = schema.get("properties") or {}
         for key, part in properties.items():
-            is_null = key in value and value[key] is None and not part.get("nullable")
-            if is_null and "default" in part:
+            if key in value and value[key] is None and not part.get("nullable"):
                 del value[key]
             if key not in value and "default" in part:
                 value[key] = copy.deepcopy(part["default"])

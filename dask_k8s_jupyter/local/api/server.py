@@ -15,20 +15,31 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from multidict import MultiDict
 
-from . import discovery, reviews, scale, statuses, tables
+from . import builtin, discovery, reviews, scale, statuses, tables
 from .access import Attributes, Authorizer, Tokens, User, build_service_account
 from .backend import Backend
 from .bootstrap import create_first_objects
 from .garbage import DeleteOptions
 from .podstreams import PodStreams
-from .requests import Format, Target, parse_target, read_body, read_write_options
+from .requests import (
+    Format,
+    Target,
+    parse_target,
+    parse_unknown,
+    read_body,
+    read_write_options,
+)
+from .resources import BUILT_IN, SUBRESOURCES
 from .store import Record
 from .watching import WatchStream, build_list, build_selection, encode_list
 
 _LOG = logging.getLogger(__name__)
 
 Handler = Callable[[web.BaseRequest, Target, User], Awaitable[web.StreamResponse]]
+BUILT_IN_GROUPS = {resource.group for resource in BUILT_IN}
+_ROOTS = ("/api", "/apis", "/version", "/openapi")
 _REVIEW_GROUPS = ("authorization.k8s.io", "authentication.k8s.io")
 
 
@@ -138,18 +149,18 @@ class ApiServer:
         registry = self.backend.registry
         target = parse_target(registry, request.method, request.path, request.query)
         if target is None:
-            self._authorizer.check(user, Attributes(request.method.lower(), path=request.path))
+            asked = parse_unknown(request.method, request.path)
+            self._authorizer.check(user, asked)
             return self._answer_path(request)
         self._authorizer.check(user, target.attributes)
         if target.resource.group in _REVIEW_GROUPS:
             return await self._review(request, target, user)
         if target.subresource in ("log", "portforward"):
             return await self._pod_streams.answer(request, target)
-        if target.subresource in ("binding", "token"):
+        if target.subresource in ("binding", "eviction", "token"):
             return await self._create_subresource(request, target)
         handler = self._verbs.get(target.verb)
-        is_known = bool(target.subresource) or target.verb in target.resource.verbs
-        if handler is None or not is_known or not _is_complete(target):
+        if handler is None or not _is_served(target) or not _is_complete(target):
             raise statuses.method_not_allowed()
         return await handler(request, target, user)
 
@@ -157,13 +168,14 @@ class ApiServer:
         path = request.path.rstrip("/")
         if path in ("/healthz", "/livez", "/readyz"):
             return web.Response(text="ok")
-        if request.method not in ("GET", "HEAD"):
-            raise (
-                statuses.path_not_found()
-                if path.startswith("/api")
-                else statuses.method_not_allowed()
-            )
-        answer = self._find_discovery(path, request)
+        is_read = request.method in ("GET", "HEAD")
+        if not is_read and (path in _ROOTS or not path.startswith("/api")):
+            raise statuses.method_not_allowed()
+        answer = self._find_discovery(path, request) if is_read else None
+        if answer is None and path.startswith("/openapi/v3/"):
+            return web.Response(status=404)
+        if answer is None and not self._is_of_known_group(path):
+            return web.Response(status=404, text="404 page not found\n")
         if answer is None:
             raise statuses.path_not_found()
         response = _answer(answer)
@@ -174,6 +186,16 @@ class ApiServer:
                 f"application/json;g={group};v={version};as=APIGroupDiscoveryList"
             )
         return response
+
+    def _is_of_known_group(self, path: str) -> bool:
+        """Whether a path is of the API at all: then its 404 is a Status, otherwise plain text."""
+        parts = path.strip("/").split("/")
+        if parts[0] != "apis":
+            return parts[0] == "api"
+        known = self.backend.registry.group_versions()
+        version = parts[2] if len(parts) > 2 else ""
+        is_built_in = len(parts) > 1 and parts[1] in BUILT_IN_GROUPS
+        return is_built_in or ("".join(parts[1:2]), version) in known
 
     def _find_discovery(self, path: str, request: web.BaseRequest) -> dict[str, Any] | None:
         registry = self.backend.registry
@@ -278,7 +300,8 @@ class ApiServer:
         if target.verb != "create":
             raise statuses.method_not_allowed()
         body = await read_body(request)
-        return _answer(reviews.answer_review(self._authorizer, target.resource, user, body), 201)
+        answer = reviews.answer_review(self._authorizer, target, user, body)
+        return _answer(answer, 201)
 
     async def _create_subresource(
         self, request: web.BaseRequest, target: Target
@@ -286,11 +309,22 @@ class ApiServer:
         if target.verb != "create":
             raise statuses.method_not_allowed()
         body = await read_body(request)
+        if target.subresource == "eviction":
+            return _answer(self._evict(target, body), 201)
         if target.subresource == "token":
             account = self.backend.get(target.resource, target.namespace, target.name)
             return _answer(reviews.answer_token_request(self.tokens, account.object, body), 201)
         self.backend.bind(target.resource, target.namespace, target.name, body)
         return _answer(statuses.build_success({"name": target.name, "kind": "pods"}), 201)
+
+    def _evict(self, target: Target, body: Any) -> dict[str, Any]:
+        """Delete a Pod as an eviction asks; there are no disruption budgets here to say no."""
+        builtin.decode("policy", "Eviction", body)
+        if (body.get("metadata") or {}).get("name", target.name) != target.name:
+            raise statuses.bad_request("name in URL does not match name in Eviction object")
+        options = DeleteOptions.read(body.get("deleteOptions"), MultiDict())
+        self.backend.collector.delete(target.resource, target.namespace, target.name, options)
+        return statuses.build_done()
 
     def _answer_record(
         self, request: web.BaseRequest, target: Target, record: Record, code: int = 200
@@ -309,6 +343,12 @@ class ApiServer:
 
 def _place(target: Target) -> str:
     return target.namespace if target.resource.namespaced else ""
+
+
+def _is_served(target: Target) -> bool:
+    if target.subresource:
+        return target.verb in SUBRESOURCES[target.subresource][3]
+    return target.verb in target.resource.verbs
 
 
 def _is_complete(target: Target) -> bool:

@@ -64,6 +64,12 @@ def build_success(details: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def build_done() -> dict[str, Any]:
+    """Build the ``Status`` that answers a request with an effect and no object."""
+    head = {"kind": "Status", "apiVersion": "v1", "metadata": {}}
+    return {**head, "status": "Success", "code": 201}
+
+
 def qualified(plural: str, group: str) -> str:
     """Name a resource as messages do: ``pods``, ``daskclusters.kubernetes.dask.org``."""
     return f"{plural}.{group}" if group else plural

@@ -74,11 +74,19 @@ class Change:
             return "MODIFIED" if was_in else "ADDED"
         return "DELETED" if was_in else None
 
+    def shown(self, type_: str) -> Record:
+        """What an event shows: of an object that left a selection, how it was when it was in."""
+        if type_ != "DELETED" or self.type == "DELETED" or self.previous is None:
+            return self.record
+        last = self.previous.thaw()
+        last["metadata"]["resourceVersion"] = str(self.version)
+        return Record(last, self.version)
+
     def encode(self, type_: str) -> bytes:
         """Encode the event, once for all its watchers."""
         line = self.lines.get(type_)
         if line is None:
-            line = b'{"type":"%s","object":%s}\n' % (type_.encode(), self.record.encoded)
+            line = b'{"type":"%s","object":%s}\n' % (type_.encode(), self.shown(type_).encoded)
             self.lines[type_] = line
         return line
 

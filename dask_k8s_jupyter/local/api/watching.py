@@ -43,7 +43,11 @@ def build_selection(target: Target, query: Any) -> Predicate | None:
 def build_list(store: Store, target: Target, query: Any, form: Format) -> bytes:
     """Answer a list request."""
     limit = _read_number(query, "limit")
-    _read_version(query, 400, "BadRequest")
+    version = _read_version(query, 400, "BadRequest")
+    if query.get("resourceVersionMatch") and not query.get("resourceVersion"):
+        why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+        cause = statuses.forbidden_value("resourceVersionMatch", why)
+        raise statuses.invalid("ListOptions", "meta.k8s.io", "", [cause])
     token = query.get("continue")
     if token:
         version, records = store.take_snapshot(token)
@@ -190,7 +194,7 @@ class WatchStream:
         key = (type_, self._form, has_header)
         line = change.lines.get(key)
         if line is None:
-            line = _encode_event(type_, self._transform(change.record, has_header))
+            line = _encode_event(type_, self._transform(change.shown(type_), has_header))
             change.lines[key] = line
         return line
 

@@ -25,6 +25,16 @@ def test_a_merge_patch_merges_maps_replaces_lists_and_removes_by_null(target, pa
     assert apply_merge_patch(target, patch) == result
 
 
+KEYS = {"env": "name", "conditions": "type", "containers": "name", "ports": "port"}
+LISTS = {
+    "properties": {
+        name: {"x-kubernetes-patch-strategy": "merge", "x-kubernetes-patch-merge-key": key}
+        for name, key in KEYS.items()
+    }
+    | {"finalizers": {"x-kubernetes-patch-strategy": "merge"}}
+}
+
+
 def test_a_patch_leaves_the_object_it_is_given_alone():
     target = {"spec": {"containers": [{"name": "a"}]}}
     apply_merge_patch(target, {"spec": {"x": 1}})
@@ -90,7 +100,7 @@ def test_a_json_patch_that_does_not_apply_is_refused(operation):
         ({"a": {"b": 1}}, {"a": {"$patch": "delete"}}, {}),
         ({"a": {"b": 1, "c": 2}}, {"a": {"$retainKeys": ["c"], "c": 3}}, {"a": {"c": 3}}),
         ({"args": ["a", "b"]}, {"args": ["c"]}, {"args": ["c"]}),
-        ({"finalizers": ["a"]}, {"finalizers": ["b"]}, {"finalizers": ["a", "b"]}),
+        ({"finalizers": ["a"]}, {"finalizers": ["b"]}, {"finalizers": ["b", "a"]}),
         (
             {"finalizers": ["a", "b"]},
             {"$deleteFromPrimitiveList/finalizers": ["a"]},
@@ -109,9 +119,9 @@ def test_a_json_patch_that_does_not_apply_is_refused(operation):
     ],
 )
 def test_a_strategic_patch_merges_known_lists_by_key(target, patch, result):
-    assert apply_strategic_patch(target, patch) == result
+    assert apply_strategic_patch(target, patch, LISTS) == result
 
 
 def test_an_item_without_its_merge_key_is_refused():
     with pytest.raises(statuses.StatusError, match="merge key: name"):
-        apply_strategic_patch({"env": []}, {"env": [{"value": "1"}]})
+        apply_strategic_patch({"env": []}, {"env": [{"value": "1"}]}, LISTS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from .. import cel, schemas
 from ..names import now_text
 from ..resources import Resource
-from ..statuses import Cause, invalid_value, required
+from ..statuses import Cause, invalid_value, required, unsupported
 from .strategy import Object, Strategy
 
 # Errors after which rules could not be evaluated on what is left.
@@ -27,6 +27,7 @@ class DefinitionStrategy(Strategy):
 
     has_generation = True
     has_grace = False
+    needs_version = True
     returns_deleted = True
 
     def default(self, resource: Resource, value: Object) -> None:
@@ -58,14 +59,19 @@ class DefinitionStrategy(Strategy):
         spec, names = value["spec"], value["spec"]["names"]
         paths = {"spec.group": spec.get("group"), "spec.scope": spec.get("scope")}
         paths |= {f"spec.names.{field}": names.get(field) for field in ("plural", "kind")}
-        paths["spec.versions"] = spec.get("versions")
         causes = [required(path) for path, given in paths.items() if not given]
-        if causes:
-            return causes
-        expected = f"{names['plural']}.{spec['group']}"
+        if spec.get("scope") and spec["scope"] not in ("Cluster", "Namespaced"):
+            causes.append(unsupported("spec.scope", spec["scope"], ("Cluster", "Namespaced")))
+        if sum(bool(version.get("storage")) for version in spec.get("versions") or ()) != 1:
+            why = "must have exactly one version marked as storage version"
+            causes.append(invalid_value("spec.versions", spec.get("versions") or [], why))
+            causes.append(invalid_value("status.storedVersions", None, "must have at least one"))
+        expected = f"{names.get('plural')}.{spec.get('group')}"
         if value["metadata"]["name"] != expected:
             why = 'must be spec.names.plural+"."+spec.group'
             causes.append(invalid_value("metadata.name", value["metadata"]["name"], why))
+        if causes:
+            return causes
         if spec["conversion"].get("strategy") != "None":
             why = "conversion webhooks are not implemented by the embedded Kubernetes"
             causes.append(invalid_value("spec.conversion", spec["conversion"]["strategy"], why))
@@ -100,10 +106,11 @@ def _condition(type_: str, reason: str, message: str, now: str) -> Object:
 
 
 def _check_version(index: int, version: Object) -> list[Cause]:
-    path = f"spec.versions[{index}].schema.openAPIV3Schema"
+    path = "spec.validation.openAPIV3Schema"
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     if not schema:
-        return [required(path, "Required value: schemas are required")]
+        where = f"spec.versions[{index}].schema.openAPIV3Schema"
+        return [required(where, "Required value: schemas are required")]
     causes = schemas.check_structural(schema, path)
     for where, rule in schemas.iterate_rules(schema, path):
         try:
@@ -140,6 +147,7 @@ class CustomResourceStrategy(Strategy):
     """Objects of custom resources follow their schema."""
 
     has_generation = True
+    needs_version = True
 
     def default(self, resource: Resource, value: Object) -> None:
         """Prune what the schema does not know, then fill in its defaults."""

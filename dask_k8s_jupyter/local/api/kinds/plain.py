@@ -151,6 +151,7 @@ class LeaseStrategy(Strategy):
     """Leases."""
 
     is_created_by_update = True
+    needs_version = True
 
     def validate(self, resource: Resource, value: Object, old: Object | None) -> list[Cause]:
         """A lease lasts."""

@@ -10,12 +10,12 @@ from typing import Any
 
 from .. import statuses
 from ..resources import Resource
-from ..statuses import Cause
+from ..statuses import Cause, forbidden_value, invalid_value
 from . import quotas
 from .podchecks import check_pod_spec
 from .strategy import Object, Strategy
 
-_MUTABLE_OF_SPEC = {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"}
+_MUTABLE_OF_SPEC = {"activeDeadlineSeconds", "tolerations", "nodeName"}
 _MUTABLE_OF_CONTAINER = {"image"}
 _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 
@@ -35,6 +35,9 @@ class PodStrategy(Strategy):
             if spec.get(key) is None:
                 spec[key] = default
         default_pod_spec(spec)
+        for condition in (value.get("status") or {}).get("conditions") or ():
+            condition.setdefault("lastProbeTime", None)
+            condition.setdefault("lastTransitionTime", None)
         for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
             limits = container["resources"].get("limits")
             if limits:
@@ -152,7 +155,7 @@ def find_pull_policy(image: str) -> str:
 
 def find_qos_class(spec: Object) -> str:
     """Quality of service of a Pod, from the requests and limits of its containers."""
-    containers = [c for c in spec.get("containers") or () if isinstance(c, dict)]
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     every = [c.get("resources") or {} for c in containers]
     if not any(r.get("requests") or r.get("limits") for r in every):
         return "BestEffort"
@@ -165,6 +168,14 @@ def find_qos_class(spec: Object) -> str:
 
 
 def _check_update(spec: Object, old: Object) -> list[Cause]:
+    for field in ("containers", "initContainers"):
+        if len(spec.get(field) or ()) != len(old.get(field) or ()):
+            why = "pod updates may not add or remove containers"
+            return [forbidden_value(f"spec.{field}", why)]
+    deadline, before = spec.get("activeDeadlineSeconds"), old.get("activeDeadlineSeconds")
+    if before is not None and (deadline is None or deadline > before):
+        why = "must be less than or equal to previous value"
+        return [invalid_value("spec.activeDeadlineSeconds", deadline, why)]
     if _without_mutable(spec) == _without_mutable(old):
         return []
     message = (

@@ -18,6 +18,10 @@ from .plain import ADDRESS_TEXT, is_address
 from .strategy import Context, Object, Strategy
 
 _PORT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_CLUSTER_FIELDS = (
+    *("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"),
+    "internalTrafficPolicy",
+)
 NODE_PORTS = range(30000, 32768)
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 
@@ -40,7 +44,15 @@ class ServiceStrategy(Strategy):
         spec.setdefault("sessionAffinity", "None")
         for port in spec.get("ports") or ():
             port.setdefault("protocol", "TCP")
+        if spec["type"] not in ("NodePort", "LoadBalancer"):
+            spec.pop("externalTrafficPolicy", None)
+        if spec["type"] != "LoadBalancer":
+            spec.pop("allocateLoadBalancerNodePorts", None)
+        else:
+            spec.setdefault("allocateLoadBalancerNodePorts", True)
         if spec["type"] == "ExternalName":
+            for field in _CLUSTER_FIELDS:
+                spec.pop(field, None)
             return
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
@@ -129,7 +141,8 @@ class ServiceStrategy(Strategy):
         address = spec.get("clusterIP")
         if address not in (None, "", "None") and not is_address(address):
             causes.append(invalid_value("spec.clusterIPs[0]", address, ADDRESS_TEXT))
-        if old is not None and old["spec"].get("clusterIP") not in (None, "", address):
+        before = old["spec"].get("clusterIP") if old is not None else None
+        if before not in (None, "", address) and not is_external:
             why = "may not change once set"
             causes.append(invalid_value("spec.clusterIPs[0]", [address], why))
         return causes

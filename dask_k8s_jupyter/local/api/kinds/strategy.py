@@ -49,6 +49,8 @@ class Strategy:
     has_grace = True
     # What happens to dependents when a deletion does not say.
     propagation = "Background"
+    # Whether PUT has to name the version that it replaces.
+    needs_version = False
     # Whether PUT creates what is not there.
     is_created_by_update = False
 

@@ -26,6 +26,7 @@ from .addresses import API_PORT, ClusterNetwork, claim_network
 from .api.access import ADMIN, User
 from .api.server import ApiServer
 from .certificates import Authority, build_client_context, build_server_context
+from .controllers import WorkloadController
 from .kubeconfigs import build_kubeconfig
 from .leftovers import create_folder, remove_abandoned, start_guard
 from .node.node import Node, measure_capacity
@@ -81,6 +82,7 @@ class LocalKubernetes:
         self._network: ClusterNetwork | None = None
         self._api: ApiServer | None = None
         self._node: Node | None = None
+        self._controller: WorkloadController | None = None
 
     @property
     def folder(self) -> Path:
@@ -145,6 +147,8 @@ class LocalKubernetes:
         client = await KubeClient.connect(node_config)
         self._node = Node(client, settings, network.claim, tls)
         await self._node.start()
+        self._controller = WorkloadController(await KubeClient.connect(self.kubeconfig))
+        self._controller.start()
         if self._has_operator:
             async with await KubeClient.connect(self.kubeconfig) as admin:
                 await install_operator(admin)
@@ -175,6 +179,9 @@ class LocalKubernetes:
 
     async def stop(self) -> None:
         """End every process, close every port, remove every file."""
+        if self._controller is not None:
+            await _finish("controller", self._controller.stop())
+            self._controller = None
         if self._node is not None:
             await _finish("node", self._node.stop())
             self._node = None

@@ -76,7 +76,7 @@ class ClusterView:
     Parameters
     ----------
     state
-        ``"running"``, ``"waiting"``, ``"failing"`` or ``"deleting"``.
+        ``"running"``, ``"waiting"``, ``"failing"``, ``"suspended"`` or ``"deleting"``.
     reason
         What it waits for or fails on; None where there is nothing to say.
     cores, memory_bytes
@@ -188,6 +188,8 @@ def _judge(cluster: Resource, silent: bool) -> tuple[str, str | None]:
     said = _status(cluster).get("message")
     if _is_true(cluster, "Degraded"):
         return "failing", said or _message(cluster, "Degraded")
+    if _is_true(cluster, "Suspended"):
+        return "suspended", said or _message(cluster, "Suspended")
     if _is_true(cluster, "Ready"):
         retiring = _is_true(cluster, "Retiring")
         return "running", said or (_message(cluster, "Retiring") if retiring else None)

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from .controller import Controller
+from .controller import Allocation, Controller
 from .health import explain_ill, explain_unready
 from .kube import KubeClient, LeaderElection
 from .kube.usage import ApiUsage
@@ -119,6 +119,9 @@ class Operator:
             self._schedulers,
             self._settings.namespaces,
             on_reconciled=self.metrics.note_reconcile,
+            allocation=Allocation(
+                self._settings.worker_batch_size, self._settings.worker_batch_delay_s
+            ),
         )
 
     def _grace_s(self) -> float:

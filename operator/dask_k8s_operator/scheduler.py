@@ -19,6 +19,7 @@ from .resources.agent_protocol import (
     ADAPTIVE_PATH,
     DRAIN_PATH,
     IDLE_PATH,
+    UNDRAIN_PATH,
     WORKERS_PATH,
     Answer,
     SchedulerReport,
@@ -120,10 +121,19 @@ class SchedulerClient:
             return str(error)
         return None
 
+    async def undrain(self, place: SchedulerPlace, addresses: tuple[str, ...]) -> str | None:
+        """Ask for workers to be given work again; returns the problem, None when there is none."""
+        try:
+            await self._ask("POST", place, UNDRAIN_PATH, {"workers": list(addresses)})
+        except _Unanswered as error:
+            return str(error)
+        return None
+
     async def idle_s(self, place: SchedulerPlace) -> Answer:
         """Ask how long the scheduler has been without work; only the agent can tell."""
         try:
-            return Answer(float((await self._ask("GET", place, IDLE_PATH))["idle_s"]))
+            answer = await self._ask("GET", place, IDLE_PATH)
+            return Answer(float(answer["idle_s"]), tasks=int(answer.get("tasks", 0)))
         except _Unanswered as error:
             # /api/v1/check_idle writes into the scheduler, so it is not asked.
             return Answer(problem=str(error))

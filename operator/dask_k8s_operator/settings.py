@@ -14,6 +14,8 @@ from typing import Literal
 from .resources.manifests import HEALTH_PORT, LEASE_NAME
 
 PREFIX = "DASK_K8S_OPERATOR_"
+# As dask.config reads kubernetes.controller.worker-allocation.
+ALLOCATION_PREFIX = "DASK_KUBERNETES__CONTROLLER__WORKER_ALLOCATION__"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class Settings:
     identity
         What tells this operator from others; the Pod's name, as a Pod runs one at a time. None
         draws one.
+    worker_batch_size
+        How many worker Pods of a group are made at once; None or 0 for all that are missing.
+    worker_batch_delay_s
+        Seconds between one such batch and the next.
     end_grace_s
         Seconds that writes under way may take to finish at the end; Kubernetes kills after 30.
     """
@@ -58,6 +64,8 @@ class Settings:
     lease_name: str = LEASE_NAME
     identity: str | None = None
     end_grace_s: float = 10.0
+    worker_batch_size: int | None = None
+    worker_batch_delay_s: float = 0.0
 
 
 def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -78,6 +86,8 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         namespaces = []
     if given.concurrency < 1:
         parser.error("--concurrency must be at least 1")
+    if given.worker_batch_size < 0 or given.worker_batch_delay < 0:
+        parser.error("--worker-batch-size and --worker-batch-delay must not be negative")
     return Settings(
         namespaces=tuple(dict.fromkeys(namespaces)),
         log_format="json" if given.log_format == "json" else "text",
@@ -89,6 +99,8 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         lease_namespace=given.lease_namespace or environment.get("POD_NAMESPACE") or None,
         lease_name=given.lease_name,
         identity=environment.get("POD_NAME") or None,
+        worker_batch_size=given.worker_batch_size or None,
+        worker_batch_delay_s=given.worker_batch_delay,
     )
 
 
@@ -163,4 +175,29 @@ def _build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--lease-name", default=default("LEASE_NAME", Settings.lease_name), metavar="NAME"
     )
+    add_allocation_flags(parser, environment)
     return parser
+
+
+def add_allocation_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    """Add the flags about new worker Pods; Dask's own variables for them count too."""
+
+    def default(name: str, dask_name: str) -> str:
+        dask = environment.get(ALLOCATION_PREFIX + dask_name, "")
+        value = environment.get(PREFIX + name) or dask
+        return "0" if value.strip().lower() in ("", "none", "null") else value
+
+    parser.add_argument(
+        "--worker-batch-size",
+        type=int,
+        default=default("WORKER_BATCH_SIZE", "BATCH_SIZE"),
+        metavar="PODS",
+        help=f"worker Pods of a group made at once; 0 for all (also {ALLOCATION_PREFIX}BATCH_SIZE)",
+    )
+    parser.add_argument(
+        "--worker-batch-delay",
+        type=float,
+        default=default("WORKER_BATCH_DELAY", "DELAY"),
+        metavar="SECONDS",
+        help=f"pause between batches (also {ALLOCATION_PREFIX}DELAY)",
+    )

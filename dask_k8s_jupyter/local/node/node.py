@@ -135,8 +135,12 @@ class Node:
         runner = self._runners.get(uid)
         if runner is None:
             runner = self._take(new)
-        if runner is not None and "deletionTimestamp" in new["metadata"]:
+        if runner is None:
+            return
+        if "deletionTimestamp" in new["metadata"]:
             runner.note_deletion(new)
+        elif old is None or old["spec"] != new["spec"]:
+            runner.note_edit(new)
 
     def _take(self, pod: Pod) -> PodRunner | None:
         uid = pod["metadata"]["uid"]

@@ -66,6 +66,7 @@ class PodRunner:
         self._client = client
         self._changed = asyncio.Event()
         self._deleted = asyncio.Event()
+        self._edited = asyncio.Event()
         self._grace_s = 0.0
         self._started_at = now_text()
         self._published: dict[str, Any] = {}
@@ -156,12 +157,12 @@ class PodRunner:
     async def _run_containers(self) -> None:
         life = asyncio.ensure_future(self._run_in_order())
         deletion = asyncio.ensure_future(self._deleted.wait())
-        deadline_s = self.pod["spec"].get("activeDeadlineSeconds")
+        deadline = asyncio.ensure_future(self._wait_for_deadline())
         try:
             done, _ = await asyncio.wait(
-                {life, deletion}, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED
+                {life, deletion, deadline}, return_when=asyncio.FIRST_COMPLETED
             )
-            if not done:
+            if done == {deadline}:
                 self._failure = {
                     "reason": "DeadlineExceeded",
                     "message": "Pod was active on the node longer than the specified deadline",
@@ -171,9 +172,21 @@ class PodRunner:
                 await self._stop_containers()
             await life
         finally:
-            for task in (life, deletion):
+            for task in (life, deletion, deadline):
                 task.cancel()
             await self._sweep()
+
+    async def _wait_for_deadline(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            deadline_s = self.pod["spec"].get("activeDeadlineSeconds")
+            left_s = None if deadline_s is None else began + float(deadline_s) - loop.time()
+            if left_s is not None and left_s <= 0:
+                return
+            self._edited.clear()
+            with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
+                await asyncio.wait_for(self._edited.wait(), left_s)
 
     async def _run_in_order(self) -> None:
         for container in self.init:
@@ -193,6 +206,11 @@ class PodRunner:
         loop = asyncio.get_running_loop()
         uid = self.pod["metadata"]["uid"]
         await loop.run_in_executor(None, processes.end_marked, processes.POD_MARK, uid, 0.0)
+
+    def note_edit(self, pod: Pod) -> None:
+        """Take in that the Pod was edited: its deadline may have become shorter."""
+        self.pod = pod
+        self._edited.set()
 
     def note_deletion(self, pod: Pod) -> None:
         """Begin to end the Pod, or end it sooner when its grace has become shorter."""

@@ -3,9 +3,8 @@
 Guarantees that a drained worker has finished what it ran, started nothing new, and that what waited
 on it or was held by it alone is elsewhere; that a scheduler nobody asks stays as it was; and that
 the preloads of the image's own configuration run, which the variable of this one would hide.
-Refuses every request without the token of its cluster.
-
-It imports the standard library, tornado and distributed only, and runs with 2024.1 and later.
+Refuses every request without the token of its cluster. Imports the standard library, tornado, dask
+and distributed only, and runs with 2024.1 and later.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import dask.config
@@ -24,22 +24,19 @@ from distributed import preloading
 from distributed.core import Status
 from tornado.web import RequestHandler
 
-logger = logging.getLogger("distributed.dask_k8s_agent")
-
-# Tasks asked back from one worker before the event loop gets its turn.
-MOVES_AT_A_TIME = 50
-STEP_S, RETRY_S = 0.1, 1.0
+# What is done before the event loop gets its turn: tasks asked back, workers told.
+AT_A_TIME, STEP_S, RETRY_S = 10, 0.1, 1.0
 # A heartbeat that was on its way when the drain began may not know the last task that started.
-HEARTBEAT_MARGIN_S = 2.0
+MARGIN_S = 2.0
 
 
 class Agent:
     def __init__(self, scheduler: Any) -> None:
         self.scheduler = scheduler
         self.drains: dict[str, str] = {}  # by worker address
-        self.running: set[asyncio.Task[None]] = set()
-        self.last_counter = -1
-        self.busy_until = time.monotonic()
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.turn = asyncio.Lock()
+        self.last_counter, self.busy_until = -1, time.monotonic()
 
     def workers(self) -> list[dict[str, Any]]:
         return [
@@ -56,16 +53,15 @@ class Agent:
     def idle_s(self) -> float:
         """Seconds without work; what happened between two questions counts as happening now."""
         scheduler = self.scheduler
-        is_busy = (
+        if (
             scheduler.transition_counter != self.last_counter
             or scheduler.queued
             or scheduler.unrunnable
             or getattr(scheduler, "_active_graph_updates", 0)
             or any(ws.processing for ws in scheduler.workers.values())
-        )
-        self.last_counter = scheduler.transition_counter
-        if is_busy:
+        ):
             self.busy_until = time.monotonic()
+        self.last_counter = scheduler.transition_counter
         return time.monotonic() - self.busy_until
 
     def drain(self, addresses: list[str]) -> dict[str, Any]:
@@ -74,59 +70,65 @@ class Agent:
         for address in addresses:
             if address in self.scheduler.workers and address not in self.drains:
                 self.drains[address] = "draining"
-                self.stop_starting(self.scheduler.workers[address])
-                task = asyncio.ensure_future(self.drain_worker(address))
-                self.running.add(task)
-                task.add_done_callback(self.running.discard)
-        return {"workers": self.workers()}
+                self.tasks[address] = asyncio.ensure_future(self.drain_worker(address))
+        return {}
 
-    def stop_starting(self, ws: Any) -> None:
-        """Let a worker finish what it runs and start nothing more, as retire_workers does."""
-        stimulus_id = f"dask-k8s-drain-{time.time()}"
-        self.scheduler.handle_worker_status_change(Status.closing_gracefully, ws, stimulus_id)
-        self.scheduler.stream_comms[ws.address].send(
-            {"op": "worker-status-change", "status": ws.status.name, "stimulus_id": stimulus_id}
-        )
+    def undrain(self, addresses: list[str]) -> dict[str, Any]:
+        """Give workers work again, unless their results are just being moved; ask until all are."""
+        ready = [a for a in addresses if self.drains.get(a, "moving") != "moving"]
+        for address in ready[:AT_A_TIME]:
+            self.tasks[address].cancel()
+            del self.drains[address]
+            self.tell(address, Status.running)
+        return {}
+
+    def tell(self, address: str, status: Status) -> None:
+        """Set a worker's status here and there, as retire_workers does."""
+        ws, stimulus_id = self.scheduler.workers.get(address), f"dask-k8s-{time.time()}"
+        if ws is not None:
+            self.scheduler.handle_worker_status_change(status, ws, stimulus_id)
+            self.scheduler.stream_comms[address].send(
+                {"op": "worker-status-change", "status": status.name, "stimulus_id": stimulus_id}
+            )
 
     async def drain_worker(self, address: str) -> None:
         try:
+            self.tell(address, Status.closing_gracefully)
             began = time.time()
             while (ws := self.scheduler.workers.get(address)) and not self.has_finished(ws, began):
-                is_full_step = self.hand_over(ws) >= MOVES_AT_A_TIME
+                async with self.turn:  # one worker's step at a time, however many are to go
+                    is_full_step = self.hand_over(ws) >= AT_A_TIME
+                    await asyncio.sleep(0)
                 await asyncio.sleep(0 if is_full_step else STEP_S)
             while address in self.scheduler.workers and self.drains[address] != "drained":
-                # It stays registered, refusing work, until its Pod is gone: removed, it would come
-                # back by its nanny or its restart policy and take tasks again.
+                self.drains[address] = "moving"
+                # It stays registered, refusing work, until its Pod is gone: removed, it comes back.
                 moved = await self.scheduler.retire_workers(
                     workers=[address], close_workers=False, remove=False
                 )
                 self.drains[address] = "drained" if address in moved else "no-recipients"
                 await asyncio.sleep(RETRY_S)
         except Exception:
-            logger.exception("Draining %s failed; the next request begins again", address)
+            logging.getLogger("distributed.dask_k8s").exception("Draining %s failed", address)
             self.drains.pop(address, None)
 
     def has_finished(self, ws: Any, began: float) -> bool:
         if not ws.processing:
             return True
-        if ws.last_seen < began + HEARTBEAT_MARGIN_S or any(
-            t in ws.executing for t in ws.processing
-        ):
+        if ws.last_seen < began + MARGIN_S or not ws.executing.keys().isdisjoint(ws.processing):
             return False
         # What neither runs nor can go elsewhere never starts here; the scheduler places it again.
-        return not any(self.find_taker(ts) for ts in list(ws.processing)[:MOVES_AT_A_TIME])
+        return not any(self.find_taker(ts) for ts in islice(ws.processing, AT_A_TIME))
 
     def hand_over(self, ws: Any) -> int:
         """Ask back what waits on a worker; it answers, so that what runs is not run twice."""
         stealing = self.scheduler.extensions.get("stealing")
-        if stealing is None:
-            return 0
-        waiting = [
-            t for t in ws.processing if t not in ws.executing and t not in stealing.in_flight
-        ]
-        asked = [ts for ts in waiting[:MOVES_AT_A_TIME] if self.find_taker(ts) is not None]
-        for ts in asked:
-            stealing.move_task_request(ts, ws, self.find_taker(ts))
+        in_flight = stealing.in_flight if stealing else ws.processing
+        waiting = (t for t in ws.processing if t not in ws.executing and t not in in_flight)
+        found = ((ts, self.find_taker(ts)) for ts in islice(waiting, 10 * AT_A_TIME))
+        asked = list(islice((pair for pair in found if pair[1] is not None), AT_A_TIME))
+        for ts, taker in asked:
+            stealing.move_task_request(ts, ws, taker)
         return len(asked)
 
     def find_taker(self, ts: Any) -> Any:
@@ -140,9 +142,7 @@ class AgentHandler(RequestHandler):
     """Answers a request that carries the token; every answer is JSON."""
 
     def initialize(self, answer: Callable[[bytes], dict[str, Any]], token: str, verb: str) -> None:
-        self.answer = answer
-        self.token = token
-        self.SUPPORTED_METHODS = (verb,)
+        self.answer, self.token, self.SUPPORTED_METHODS = answer, token, (verb,)
 
     def prepare(self) -> None:
         given = self.request.headers.get("Authorization", "").encode()
@@ -179,7 +179,8 @@ async def dask_setup(scheduler: Any) -> None:
     answers = [
         ("GET", "workers", lambda _: {"workers": agent.workers()}),
         ("POST", "drain", lambda body: agent.drain(json.loads(body)["workers"])),
-        ("GET", "idle", lambda _: {"idle_s": agent.idle_s()}),
+        ("POST", "undrain", lambda body: agent.undrain(json.loads(body)["workers"])),
+        ("GET", "idle", lambda _: {"idle_s": agent.idle_s(), "tasks": len(scheduler.tasks)}),
         ("GET", "adaptive-target", lambda _: {"workers": scheduler.adaptive_target()}),
     ]
     routes = [

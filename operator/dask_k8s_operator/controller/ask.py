@@ -14,7 +14,8 @@ from ..reconcile.plan import Manifest
 from ..reconcile.pods import has_started, standing
 from ..resources.agent_protocol import Answer, SchedulerReport
 from ..resources.kinds import DASK_CLUSTERS, PODS, SECRETS
-from ..resources.names import AGENT_TOKEN_KEY, agent_name, scheduler_name
+from ..resources.names import AGENT_TOKEN_KEY, agent_name, scheduler_name, tls_name
+from ..resources.owners import is_owned_by
 from ..scheduler import SchedulerClient, SchedulerPlace, scheduler_url
 from .cache import Cache
 
@@ -59,6 +60,12 @@ class Asker:
             problem = await self._schedulers.drain(place, addresses, has_agent=has_agent)
             self._forget_token(cluster, problem)
 
+    async def undrain(self, group: Manifest, addresses: tuple[str, ...]) -> None:
+        """Ask for workers of a group's cluster to be given work again."""
+        cluster, place = await self._find(group)
+        if cluster is not None and place is not None:
+            self._forget_token(cluster, await self._schedulers.undrain(place, addresses))
+
     async def idle_s(self, cluster: Manifest) -> Answer:
         """Ask how long a cluster has been without work."""
         uid, place = await self._find(cluster)
@@ -76,6 +83,18 @@ class Asker:
         answer = await self._schedulers.adaptive_target(place)
         self._forget_token(uid, answer.problem)
         return answer
+
+    async def tls_texts(self, cluster: Manifest) -> dict[str, str] | None:
+        """Read the certificates that a cluster owns, None when there are none."""
+        namespace, name = cluster["metadata"]["namespace"], cluster["metadata"]["name"]
+        try:
+            secret = await self._client.get(SECRETS, tls_name(name), namespace)
+        except NotFoundError:
+            return None
+        if not is_owned_by(secret, cluster):
+            return None  # of a namesake on its way out: making ours says so until it has gone
+        encoded = secret.get("data") or {}
+        return {k: base64.b64decode(v).decode("utf-8", "replace") for k, v in encoded.items()}
 
     async def _find(self, item: Manifest) -> tuple[str | None, SchedulerPlace | None]:
         namespace = item["metadata"]["namespace"]

@@ -14,18 +14,19 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Literal
 
+from ..certificates import issue_certificates
 from ..kube import Informer, KubeClient, WorkQueue, WorkQueueClosed
 from ..kube.errors import ConflictError, KubeError
 from ..reconcile.autoscaler import decide_autoscaler, wants_target
-from ..reconcile.cluster import AgentParts, decide_cluster, wants_idleness
+from ..reconcile.cluster import AgentParts, decide_cluster, wants_certificates, wants_idleness
 from ..reconcile.job import decide_job
 from ..reconcile.plan import Manifest, Plan, Refusal
-from ..reconcile.workergroup import decide_group, wants_report
+from ..reconcile.workergroup import ALL_AT_ONCE, Allocation, decide_group, wants_report
 from ..resources.kinds import (
     DASK_AUTOSCALERS,
     DASK_CLUSTERS,
@@ -34,6 +35,7 @@ from ..resources.kinds import (
     Kind,
 )
 from ..resources.names import CLUSTER_NAME_LABEL
+from ..resources.tls import Certificates
 from ..scheduler import SchedulerClient
 from .apply import Applier
 from .ask import Asker
@@ -67,6 +69,8 @@ class Surroundings:
         So many random bytes as hexadecimal digits.
     random_fraction
         A number from 0 to 1.
+    issue_certificates
+        Makes keys and certificates, which takes randomness too.
     """
 
     clock: Callable[[], float] = time.time
@@ -74,6 +78,9 @@ class Surroundings:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random_hex: Callable[[int], str] = secrets.token_hex
     random_fraction: Callable[[], float] = random.random
+    issue_certificates: Callable[[str, Mapping[str, str] | None, float], Certificates] = (
+        issue_certificates
+    )
 
 
 class Controller:
@@ -91,6 +98,8 @@ class Controller:
         Clock, sleep and randomness.
     on_reconciled
         Called after each look at an object with its kind, how it went and the seconds it took.
+    allocation
+        How new worker Pods are made: all at once, or in batches.
 
     Examples
     --------
@@ -106,6 +115,7 @@ class Controller:
         namespaces: tuple[str, ...] = (),
         surroundings: Surroundings | None = None,
         on_reconciled: Callable[[Kind, Outcome, float], None] | None = None,
+        allocation: Allocation = ALL_AT_ONCE,
     ) -> None:
         self._around = around = surroundings or Surroundings()
         self.queue: WorkQueue[Request] = WorkQueue(clock=around.monotonic, sleep=around.sleep)
@@ -124,6 +134,7 @@ class Controller:
             client, self.cache, clock=around.clock, random_hex=around.random_hex
         )
         self._asker = Asker(client, schedulers, self.cache)
+        self._allocation = allocation
         self._refusals: dict[Request, tuple[Refusal, ...]] = {}
         self._agent_source = read_agent_source()
         self._on_reconciled = on_reconciled
@@ -169,6 +180,8 @@ class Controller:
             self.queue.add_failed(request)
         if plan.drain:
             await self._asker.drain(item, plan.drain)
+        if plan.undrain:
+            await self._asker.undrain(item, plan.undrain)
         if plan.look_again_s is not None:
             self.queue.add_after(request, plan.look_again_s)
 
@@ -176,6 +189,10 @@ class Controller:
         now, refusals = self._around.clock(), self._refusals.get(request, ())
         if request.kind == DASK_CLUSTERS:
             cluster = observe_cluster(self.cache, item, refusals)
+            if wants_certificates(cluster, now):
+                present = await self._asker.tls_texts(item)
+                made = self._around.issue_certificates(item["metadata"]["name"], present, now)
+                cluster = replace(cluster, certificates=made)
             if wants_idleness(cluster):
                 cluster = replace(cluster, idle=await self._asker.idle_s(item))
             agent = AgentParts(self._agent_source, self._around.random_hex(32))
@@ -184,7 +201,7 @@ class Controller:
             group = observe_group(self.cache, item, refusals)
             if wants_report(group):
                 group = replace(group, report=await self._asker.report(item))
-            return decide_group(group, now, self._draw_names())
+            return decide_group(group, now, self._draw_names(), self._allocation)
         if request.kind == DASK_AUTOSCALERS:
             autoscaler = observe_autoscaler(self.cache, item)
             if wants_target(autoscaler):

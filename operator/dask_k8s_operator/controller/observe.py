@@ -11,7 +11,6 @@ from ..reconcile.cluster import ObservedCluster
 from ..reconcile.job import ObservedJob
 from ..reconcile.plan import Manifest, Refusal
 from ..reconcile.workergroup import ObservedGroup
-from ..resources.builders import is_owned_by
 from ..resources.kinds import (
     DASK_AUTOSCALERS,
     DASK_CLUSTERS,
@@ -20,6 +19,7 @@ from ..resources.kinds import (
     SERVICES,
 )
 from ..resources.names import runner_name, scheduler_name
+from ..resources.owners import is_owned_by
 from .cache import Cache
 
 Refusals = tuple[Refusal, ...]
@@ -64,6 +64,11 @@ def observe_autoscaler(cache: Cache, autoscaler: Manifest) -> ObservedAutoscaler
         autoscaler=autoscaler,
         cluster=cache.get(DASK_CLUSTERS, namespace, autoscaler["spec"]["cluster"]),
         group=cache.get(DASK_WORKER_GROUPS, namespace, group_of(autoscaler)),
+        rivals=tuple(
+            other
+            for other in cache.children(DASK_AUTOSCALERS, namespace, autoscaler["spec"]["cluster"])
+            if other["metadata"]["name"] != autoscaler["metadata"]["name"]
+        ),
     )
 
 

@@ -55,12 +55,12 @@ def affected(
         yield Request(kind, namespace, name)
     if kind == DASK_CLUSTERS:
         yield Request(DASK_JOBS, namespace, name)
-        if _has_come_or_gone(old, new):
+        if _has_come_or_gone(old, new) or _is_suspended(old) != _is_suspended(new):
             yield from _members(cache, namespace, name)
     elif kind in (DASK_WORKER_GROUPS, DASK_AUTOSCALERS):
         cluster = item["spec"]["cluster"]
         yield Request(DASK_CLUSTERS, namespace, cluster)
-        if kind == DASK_WORKER_GROUPS and _has_come_or_gone(old, new):
+        if _has_come_or_gone(old, new):
             yield from _members(cache, namespace, cluster)
     elif kind in (PODS, SERVICES):
         yield from _owners_of(item, kind, namespace)
@@ -90,3 +90,7 @@ def _has_come_or_gone(old: Manifest | None, new: Manifest | None) -> bool:
     return was.get("uid") != is_.get("uid") or bool(was.get("deletionTimestamp")) != bool(
         is_.get("deletionTimestamp")
     )
+
+
+def _is_suspended(cluster: Manifest | None) -> bool:
+    return bool(((cluster or {}).get("spec") or {}).get("suspend"))

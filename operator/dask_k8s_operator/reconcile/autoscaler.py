@@ -2,7 +2,8 @@
 
 Guarantees: never fewer than ``minimum`` nor more than ``maximum``, at most a quarter of the
 workers taken away at once, and none within 15 s of the last change; more workers come at once.
-Refuses to change anything when the scheduler does not answer.
+Refuses to change anything when the scheduler does not answer, or when another one scales the group
+already: the older of two works, the younger says so.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..resources.agent_protocol import Answer
-from ..resources.builders import adopting_references, is_of_namesake, is_owned_by
 from ..resources.kinds import DASK_AUTOSCALERS, DASK_CLUSTERS, DASK_WORKER_GROUPS
 from ..resources.names import default_group_name
+from ..resources.owners import adopting_references, is_of_namesake, is_owned_by
 from ..resources.times import format_time, parse_time
 from .conditions import Condition, build_conditions
 from .plan import NOTHING, Manifest, Notice, Patch, Plan, Write
@@ -31,6 +32,8 @@ class ObservedAutoscaler:
         The DaskAutoscaler.
     cluster, group
         What it names, None when it is not there.
+    rivals
+        Other autoscalers of the same cluster, whichever group they scale.
     target
         Workers that the scheduler could use, None when it was not asked.
     """
@@ -38,6 +41,7 @@ class ObservedAutoscaler:
     autoscaler: Manifest
     cluster: Manifest | None = None
     group: Manifest | None = None
+    rivals: tuple[Manifest, ...] = ()
     target: Answer | None = None
 
 
@@ -50,6 +54,8 @@ def group_of(autoscaler: Manifest) -> str:
 def wants_target(observed: ObservedAutoscaler) -> bool:
     """Whether the scheduler has to be asked how many workers it could use."""
     parts = (observed.autoscaler, observed.cluster, observed.group)
+    if _is_suspended(observed) or _elder_rival(observed):
+        return False
     return all(part is not None and not part["metadata"].get("deletionTimestamp") for part in parts)
 
 
@@ -58,7 +64,7 @@ def decide_autoscaler(observed: ObservedAutoscaler, now: float) -> Plan:
     autoscaler, group = observed.autoscaler, observed.group
     if autoscaler["metadata"].get("deletionTimestamp"):
         return NOTHING
-    missing = _explain_missing(observed)
+    missing = _explain_missing(observed) or _explain_standstill(observed)
     if missing or group is None:
         return Plan(status=_status(observed, missing or _INACTIVE, None, now))
     adoption = _adopt(observed)
@@ -144,6 +150,42 @@ def _explain_missing(observed: ObservedAutoscaler) -> Condition | None:
         message = f"waits for DaskWorkerGroup {namespace}/{name}, which is not there"
         return Condition("Active", False, "GroupMissing", message)
     return None
+
+
+def _explain_standstill(observed: ObservedAutoscaler) -> Condition | None:
+    elder = _elder_rival(observed)
+    if elder is not None:
+        name = f"{elder['metadata']['namespace']}/{elder['metadata']['name']}"
+        message = (
+            f"DaskAutoscaler {name} is older and scales DaskWorkerGroup "
+            f"{group_of(observed.autoscaler)} already; delete one of the two"
+        )
+        return Condition("Active", False, "GroupTaken", message)
+    if _is_suspended(observed):
+        return Condition("Active", False, "Suspended", "its cluster is suspended")
+    return None
+
+
+def _is_suspended(observed: ObservedAutoscaler) -> bool:
+    return observed.cluster is not None and bool(observed.cluster["spec"].get("suspend"))
+
+
+def _elder_rival(observed: ObservedAutoscaler) -> Manifest | None:
+    """The one that scales the group: of two that want to, the older."""
+
+    def age(autoscaler: Manifest) -> tuple[str, str]:
+        metadata = autoscaler["metadata"]
+        return metadata.get("creationTimestamp") or "", metadata["name"]
+
+    mine = observed.autoscaler
+    elders = [
+        rival
+        for rival in observed.rivals
+        if not rival["metadata"].get("deletionTimestamp")
+        and group_of(rival) == group_of(mine)
+        and age(rival) < age(mine)
+    ]
+    return min(elders, key=age, default=None)
 
 
 def _adopt(observed: ObservedAutoscaler) -> list[Write]:

@@ -1,78 +1,47 @@
 """What ought to happen to a DaskCluster: scheduler Pod, Service, default group, idle time-out.
 
-Guarantees: whatever of these is missing is made, what ended is made anew, and the count of the
-default group is the last one that a person set, on the cluster or on the group. Refuses to touch a
-running scheduler, and to delete a cluster as idle on anything but the word of its scheduler.
+Guarantees: whatever of these is missing is made, what ended is made anew, and what is edited is
+applied; a changed scheduler spec waits until the scheduler neither works nor holds results; a
+suspended cluster loses its scheduler when its workers have gone. Refuses to delete a cluster as
+idle on anything but the word of its scheduler.
 """
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 
-from ..resources.agent_protocol import Answer
+from ..resources.agent_objects import build_agent_config_map, build_agent_secret
 from ..resources.builders import (
-    build_agent_config_map,
-    build_agent_secret,
-    build_default_group,
+    build_scheduler_metadata,
     build_scheduler_pod,
     build_scheduler_service,
-    is_of_namesake,
-    is_owned_by,
+    build_service_metadata,
 )
-from ..resources.kinds import (
-    CONFIG_MAPS,
-    DASK_CLUSTERS,
-    DASK_WORKER_GROUPS,
-    PODS,
-    SECRETS,
-    SERVICES,
+from ..resources.kinds import CONFIG_MAPS, DASK_CLUSTERS, PODS, SECRETS, SERVICES
+from ..resources.names import APPLIED_SPEC_ANNOTATION, tls_name
+from ..resources.owners import is_owned_by
+from ..resources.passing import (
+    dump_applied_spec,
+    find_metadata_changes,
+    find_spec_changes,
+    read_applied_spec,
 )
-from ..resources.names import AGREED_REPLICAS_ANNOTATION, default_group_name
-from .clusterstatus import build_cluster_status, is_scheduler_ready
-from .plan import NOTHING, Create, Delete, Manifest, Notice, Patch, Plan, Refusal, Write, earliest
-from .pods import created_s, ended_s, explain_pod, standing
+from ..resources.times import parse_time
+from ..resources.tls import RENEW_BEFORE_S, Certificates, build_tls_secret, is_encrypted
+from .clusterstatus import build_cluster_status
+from .defaultgroup import settle_default_group
+from .observedcluster import ObservedCluster
+from .plan import NOTHING, Create, Delete, Manifest, Notice, Patch, Plan, Write, earliest
+from .pods import created_s, ended_s, explain_pod, has_started, standing
 
 REPLACE_DELAY_S = 5.0
 # How late an idle cluster may be noticed, at most.
 IDLE_POLL_MAX_S = 60.0
-
-
-@dataclass(frozen=True)
-class ObservedCluster:
-    """All that a decision about a cluster looks at.
-
-    Parameters
-    ----------
-    cluster
-        The DaskCluster.
-    scheduler_pod, service
-        Whatever has their names, None when nothing has.
-    groups, autoscalers
-        Those that name this cluster.
-    idle
-        Seconds without work by the scheduler's own word, None when it was not asked.
-    refusals
-        What Kubernetes refused the last time.
-    """
-
-    cluster: Manifest
-    scheduler_pod: Manifest | None = None
-    service: Manifest | None = None
-    groups: tuple[Manifest, ...] = ()
-    autoscalers: tuple[Manifest, ...] = ()
-    idle: Answer | None = None
-    refusals: tuple[Refusal, ...] = ()
-
-    @property
-    def idle_timeout_s(self) -> int:
-        """Seconds without work after which the cluster goes, 0 for never."""
-        return int(self.cluster["spec"].get("idleTimeout") or 0)
-
-    @property
-    def default_group(self) -> Manifest | None:
-        """The group that the cluster made for itself."""
-        name = default_group_name(self.cluster["metadata"]["name"])
-        return next((g for g in self.groups if g["metadata"]["name"] == name), None)
+# A scheduler of an older spec without work for so long, and without results, is replaced.
+SCHEDULER_IDLE_S = 10.0
+# A Pod still there so long after its time to end is on a node that does not answer.
+LOST_AFTER_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -86,9 +55,18 @@ class AgentParts:
 def wants_idleness(observed: ObservedCluster) -> bool:
     """Whether the scheduler has to be asked how long it has been idle."""
     is_going = observed.cluster["metadata"].get("deletionTimestamp")
-    return bool(
-        observed.idle_timeout_s and not is_going and is_scheduler_ready(observed.scheduler_pod)
-    )
+    if is_going or observed.is_suspended or not observed.is_scheduler_ready:
+        return False
+    return bool(observed.idle_timeout_s or observed.is_scheduler_outdated)
+
+
+def wants_certificates(observed: ObservedCluster, now: float) -> bool:
+    """Whether the certificates have to be looked up: for a new scheduler, or because they end."""
+    is_going = observed.cluster["metadata"].get("deletionTimestamp")
+    if is_going or observed.is_suspended or not is_encrypted(observed.cluster):
+        return False
+    until = parse_time(observed.status.get("certificatesUntil"))
+    return observed.scheduler_pod is None or until is None or until - now < RENEW_BEFORE_S
 
 
 def decide_cluster(observed: ObservedCluster, now: float, agent: AgentParts) -> Plan:
@@ -109,20 +87,15 @@ def decide_cluster(observed: ObservedCluster, now: float, agent: AgentParts) -> 
     if idle.steps:
         return idle
     scheduler = _decide_scheduler(observed, now, agent)
-    others = [*_make_service(observed), *_settle_default_group(observed)]
+    others = [*_keep_certificates(observed), *_settle_service(observed)]
+    others += [*settle_default_group(observed), *_pass_on_to_scheduler(observed, scheduler)]
     steps = [list(step) for step in scheduler.steps] or [[]]
     # The Service and the group do not wait for the scheduler Pod: image pulls run side by side.
     steps[0] += others
     return Plan(
         steps=tuple(tuple(step) for step in steps if step),
         status=build_cluster_status(
-            observed.cluster,
-            observed.scheduler_pod,
-            observed.groups,
-            refusals=observed.refusals,
-            idle=observed.idle,
-            replaced=bool(scheduler.notices) and _has_ended(observed),
-            now=now,
+            observed, replaced=bool(scheduler.notices) and _has_ended(observed), now=now
         ),
         notices=scheduler.notices,
         look_again_s=earliest(idle.look_again_s, scheduler.look_again_s),
@@ -131,18 +104,24 @@ def decide_cluster(observed: ObservedCluster, now: float, agent: AgentParts) -> 
 
 def _decide_scheduler(observed: ObservedCluster, now: float, agent: AgentParts) -> Plan:
     cluster, pod = observed.cluster, observed.scheduler_pod
-    namespace = cluster["metadata"]["namespace"]
+    if observed.is_suspended:
+        return _suspend_scheduler(observed)
     agent_objects: tuple[Write, ...] = (
         Create(CONFIG_MAPS, build_agent_config_map(cluster, agent.source), "merge"),
         Create(SECRETS, build_agent_secret(cluster, agent.token)),
     )
     if pod is None:
         create = Create(PODS, build_scheduler_pod(cluster))
-        notice = Notice("Created", f"scheduler Pod {namespace}/{create.body['metadata']['name']}")
+        name = create.body["metadata"]["name"]
+        notice = Notice("Created", f"scheduler Pod {cluster['metadata']['namespace']}/{name}")
         return Plan(steps=(agent_objects, (create,)), notices=(notice,))
-    if not is_owned_by(pod, cluster):
+    if not observed.has_own_scheduler:
         # A namesake's, on its way out: when it is gone, the watch says so.
         return NOTHING
+    if standing(pod) == "leaving":
+        return _give_up_lost(pod, now)
+    if observed.is_scheduler_outdated:
+        return _update_scheduler(observed, pod)
     trouble = explain_pod(pod)
     if trouble and trouble.reason == "CreateContainerConfigError":
         # Most likely the agent's objects were deleted under a Pod that had not started.
@@ -152,12 +131,54 @@ def _decide_scheduler(observed: ObservedCluster, now: float, agent: AgentParts) 
     remaining_s = (ended_s(pod) or created_s(pod)) + REPLACE_DELAY_S - now
     if remaining_s > 0:
         return Plan(look_again_s=remaining_s)
-    name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-    why = trouble.message if trouble else "it ended"
+    return _remove_scheduler(pod, trouble.message if trouble else "it ended", is_warning=True)
+
+
+def _suspend_scheduler(observed: ObservedCluster) -> Plan:
+    pod = observed.scheduler_pod
+    if pod is None or not observed.has_own_scheduler or standing(pod) == "leaving":
+        return NOTHING
+    if observed.has_workers:
+        return NOTHING  # they need it to finish; when they are gone, their groups say so
+    name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+    return Plan(steps=((_delete(pod),),), notices=(Notice("Suspended", f"scheduler Pod {name}"),))
+
+
+def _give_up_lost(pod: Manifest, now: float) -> Plan:
+    """Let go of a Pod whose node does not answer: its name is needed for the next one."""
+    overdue_s = now - (parse_time(pod["metadata"].get("deletionTimestamp")) or now)
+    if overdue_s < LOST_AFTER_S:
+        return Plan(look_again_s=LOST_AFTER_S - overdue_s)
+    name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+    message = f"scheduler Pod {name} does not end, its node is taken for lost"
     return Plan(
-        steps=((Delete(PODS, namespace, name, uid),),),
-        notices=(Notice("Replaced", f"scheduler Pod {namespace}/{name}: {why}", "Warning"),),
+        steps=((_delete(pod, is_forced=True),),),
+        notices=(Notice("NodeLost", message, "Warning"),),
+        # Something else may hold it; then trying every second would not help either.
+        look_again_s=LOST_AFTER_S,
     )
+
+
+def _update_scheduler(observed: ObservedCluster, pod: Manifest) -> Plan:
+    is_unused = standing(pod) != "ready" and not has_started(pod)
+    idle = observed.idle
+    if idle is not None and idle.value is not None and not idle.tasks:
+        is_unused = is_unused or idle.value >= SCHEDULER_IDLE_S
+    if not is_unused:
+        return Plan(look_again_s=SCHEDULER_IDLE_S / 2)
+    return _remove_scheduler(pod, "its spec was changed and it is not in use", is_warning=False)
+
+
+def _remove_scheduler(pod: Manifest, why: str, *, is_warning: bool) -> Plan:
+    name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+    kind = "Warning" if is_warning else "Normal"
+    notice = Notice("Replaced", f"scheduler Pod {name}: {why}", kind)  # type: ignore[arg-type]
+    return Plan(steps=((_delete(pod),),), notices=(notice,))
+
+
+def _delete(pod: Manifest, *, is_forced: bool = False) -> Delete:
+    metadata = pod["metadata"]
+    return Delete(PODS, metadata["namespace"], metadata["name"], metadata["uid"], is_forced)
 
 
 def _has_ended(observed: ObservedCluster) -> bool:
@@ -165,91 +186,57 @@ def _has_ended(observed: ObservedCluster) -> bool:
     return pod is not None and standing(pod) == "ended"
 
 
-def _make_service(observed: ObservedCluster) -> list[Write]:
-    if observed.service is not None:
+def _keep_certificates(observed: ObservedCluster) -> list[Write]:
+    certificates = observed.certificates
+    if certificates is None:
         return []
-    return [Create(SERVICES, build_scheduler_service(observed.cluster))]
+    if certificates.is_new:
+        return [Create(SECRETS, build_tls_secret(observed.cluster, certificates))]
+    return [_renew(observed.cluster, certificates)] if certificates.is_renewed else []
 
 
-def _settle_default_group(observed: ObservedCluster) -> list[Write]:
-    group, built = observed.default_group, build_default_group(observed.cluster)
-    if group is None:
-        return [Create(DASK_WORKER_GROUPS, built)]
-    if is_of_namesake(group, DASK_CLUSTERS, observed.cluster):
-        return []  # goes with the cluster that had this name before; then the watch says so
-    writes: list[Write] = _settle_replicas(observed, group)
-    changes = _changed_worker(group, built)
+def _renew(cluster: Manifest, certificates: Certificates) -> Patch:
+    metadata = cluster["metadata"]
+    encoded = {k: base64.b64encode(v.encode()).decode() for k, v in certificates.texts.items()}
+    return Patch(SECRETS, metadata["namespace"], tls_name(metadata["name"]), {"data": encoded})
+
+
+def _settle_service(observed: ObservedCluster) -> list[Write]:
+    cluster, service = observed.cluster, observed.service
+    built = build_scheduler_service(cluster)
+    if service is None:
+        return [Create(SERVICES, built)]
+    if not is_owned_by(service, cluster):
+        return []
+    body: Manifest = {}
+    metadata = find_metadata_changes(service, build_service_metadata(cluster))
+    before = read_applied_spec(service)
+    changes = find_spec_changes(before, built["spec"]) if before is not None else None
     if changes:
-        metadata = group["metadata"]
-        writes.append(Patch(DASK_WORKER_GROUPS, metadata["namespace"], metadata["name"], changes))
-    return writes
+        body["spec"] = changes
+        annotations = metadata.setdefault("annotations", {})
+        annotations[APPLIED_SPEC_ANNOTATION] = dump_applied_spec(built["spec"])
+    if metadata:
+        body["metadata"] = metadata
+    place = (built["metadata"]["namespace"], built["metadata"]["name"])
+    return [Patch(SERVICES, *place, body)] if body else []
 
 
-def _changed_worker(group: Manifest, built: Manifest) -> list[Manifest]:
-    # A JSON patch, since a merge patch cannot take a key away from what it replaces.
-    return [
-        {"op": "add", "path": f"/spec/worker/{key}", "value": built["spec"]["worker"][key]}
-        for key in ("metadata", "spec")
-        if key in built["spec"]["worker"]
-        and group["spec"]["worker"].get(key) != built["spec"]["worker"][key]
-    ]
-
-
-def _settle_replicas(observed: ObservedCluster, group: Manifest) -> list[Write]:
-    """Let the last edit win: what differs from the count last agreed upon was edited since."""
-    cluster = observed.cluster
-    metadata, group_metadata = cluster["metadata"], group["metadata"]
-    of_cluster = int(cluster["spec"]["worker"].get("replicas", 1))
-    of_group = int(group["spec"]["worker"].get("replicas", 1))
-    agreed = (group_metadata.get("annotations") or {}).get(AGREED_REPLICAS_ANNOTATION)
-    is_cluster_edited = agreed != str(of_cluster) and agreed is not None
-    if of_group == of_cluster:
-        return [] if agreed == str(of_cluster) else [_agree(group, of_cluster)]
-    if agreed is None or is_cluster_edited:
-        return [_agree(group, of_cluster, set_group=agreed is not None)]
-    if _is_autoscaled(observed, group):
-        # Its count is the autoscaler's; written up, it would fight whoever applies the cluster.
+def _pass_on_to_scheduler(observed: ObservedCluster, scheduler: Plan) -> list[Write]:
+    pod = observed.scheduler_pod
+    if pod is None or not observed.has_own_scheduler or scheduler.steps:
         return []
-    return [
-        Patch(
-            DASK_CLUSTERS,
-            metadata["namespace"],
-            metadata["name"],
-            {
-                # If the cluster was edited meanwhile, that edit wins the next time round.
-                "metadata": {"resourceVersion": metadata.get("resourceVersion")},
-                "spec": {"worker": {"replicas": of_group}},
-            },
-        ),
-    ]
-
-
-def _agree(group: Manifest, replicas: int, *, set_group: bool = True) -> Patch:
-    metadata = group["metadata"]
-    annotations = {AGREED_REPLICAS_ANNOTATION: str(replicas)}
-    body: Manifest = {
-        "metadata": {
-            "annotations": annotations,
-            "resourceVersion": metadata.get("resourceVersion"),
-        }
-    }
-    if set_group:
-        body["spec"] = {"worker": {"replicas": replicas}}
-    return Patch(DASK_WORKER_GROUPS, metadata["namespace"], metadata["name"], body)
-
-
-def _is_autoscaled(observed: ObservedCluster, group: Manifest) -> bool:
-    default = default_group_name(observed.cluster["metadata"]["name"])
-    return any(
-        autoscaler["spec"].get("workerGroup", default) == group["metadata"]["name"]
-        for autoscaler in observed.autoscalers
-        if not autoscaler["metadata"].get("deletionTimestamp")
-    )
+    changes = find_metadata_changes(pod, build_scheduler_metadata(observed.cluster))
+    metadata = pod["metadata"]
+    is_here = standing(pod) in ("pending", "running", "ready")
+    if not changes or not is_here:
+        return []
+    return [Patch(PODS, metadata["namespace"], metadata["name"], {"metadata": changes})]
 
 
 def _decide_idle(observed: ObservedCluster) -> Plan:
     timeout_s = observed.idle_timeout_s
-    if not timeout_s or not is_scheduler_ready(observed.scheduler_pod):
+    if not timeout_s or observed.is_suspended or not observed.is_scheduler_ready:
         return NOTHING
     poll_s = max(1.0, min(timeout_s / 4, IDLE_POLL_MAX_S))
     idle_s = observed.idle.value if observed.idle else None
@@ -261,3 +248,12 @@ def _decide_idle(observed: ObservedCluster) -> Plan:
     delete = Delete(DASK_CLUSTERS, metadata["namespace"], metadata["name"], metadata["uid"])
     message = f"without work for {idle_s:.0f} s, its idleTimeout is {timeout_s} s: deleted"
     return Plan(steps=((delete,),), notices=(Notice("IdleTimeout", message),))
+
+
+__all__ = [
+    "AgentParts",
+    "ObservedCluster",
+    "decide_cluster",
+    "wants_certificates",
+    "wants_idleness",
+]

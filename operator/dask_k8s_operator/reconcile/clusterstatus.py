@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..resources.agent_protocol import Answer
-from ..resources.builders import is_of_namesake, is_owned_by, worker_selector
-from ..resources.crds import WORKER_COUNTS
+from ..resources.builders import worker_selector
 from ..resources.kinds import DASK_CLUSTERS
 from ..resources.names import (
     DASHBOARD_PORT,
@@ -20,43 +18,34 @@ from ..resources.names import (
     scheduler_host,
     scheduler_name,
 )
+from ..resources.owners import is_of_namesake, is_owned_by
+from ..resources.schemas import WORKER_COUNTS
+from ..resources.times import format_time
+from ..resources.tls import scheme_of
 from .conditions import Condition, build_conditions, find_condition, is_condition_true
-from .plan import Manifest, Refusal
+from .observedcluster import ObservedCluster
+from .plan import Manifest
 from .pods import Trouble, explain_pod, is_ready, standing
 
 
-def is_scheduler_ready(pod: Manifest | None) -> bool:
-    """Whether the scheduler Pod is there, ready and not on its way out."""
-    return pod is not None and standing(pod) == "ready"
-
-
-def build_cluster_status(
-    cluster: Manifest,
-    scheduler_pod: Manifest | None,
-    groups: Sequence[Manifest],
-    *,
-    refusals: Sequence[Refusal],
-    idle: Answer | None,
-    replaced: bool,
-    now: float,
-) -> Manifest:
-    """Build the whole status of a cluster."""
-    metadata, before = cluster["metadata"], cluster.get("status") or {}
-    name, namespace = metadata["name"], metadata["namespace"]
-    generation = metadata.get("generation", 0)
+def build_cluster_status(observed: ObservedCluster, *, replaced: bool, now: float) -> Manifest:
+    """Build the whole status of a cluster; ``replaced`` when its scheduler is made anew now."""
+    cluster, groups, before = observed.cluster, observed.groups, observed.status
+    name, namespace = cluster["metadata"]["name"], cluster["metadata"]["namespace"]
+    generation = cluster["metadata"].get("generation", 0)
     workers = sum_workers(groups)
-    scheduler = _describe_scheduler(cluster, scheduler_pod)
-    statements = _describe(scheduler, scheduler_pod, groups, refusals, idle)
+    statements = _describe(observed)
     status: Manifest = {
-        "phase": _phase(scheduler.holds, scheduler_pod, before, refusals),
+        "phase": _phase(observed),
         "observedGeneration": generation,
         "ready": f"{workers['ready']}/{workers['desired']}",
         "workers": workers,
         "replicas": _default_replicas(name, groups),
         "selector": worker_selector(name, default_group_name(name)),
-        "schedulerAddress": scheduler_address(name, namespace),
+        "schedulerAddress": scheduler_address(name, namespace, scheme_of(cluster)),
         "dashboardAddress": f"http://{scheduler_host(name, namespace)}:{DASHBOARD_PORT}/status",
         "conditions": build_conditions(before, statements, generation, now),
+        **_certificates(observed),
     }
     replacements = before.get("schedulerReplacements", 0) + int(replaced)
     if replacements:
@@ -77,17 +66,26 @@ def sum_workers(groups: Sequence[Manifest]) -> dict[str, int]:
     return total
 
 
-def _phase(
-    is_ready_: bool,
-    scheduler_pod: Manifest | None,
-    before: Manifest,
-    refusals: Sequence[Refusal],
-) -> str:
-    if is_ready_:
+def _phase(observed: ObservedCluster) -> str:
+    if observed.is_suspended and not _has_pods(observed):
+        return "Suspended"
+    if observed.is_scheduler_ready:
         return "Running"
-    if refusals:
+    if observed.refusals:
         return "Error"
-    return "Created" if scheduler_pod is None and not before.get("phase") else "Pending"
+    is_new = observed.scheduler_pod is None and not observed.status.get("phase")
+    return "Created" if is_new else "Pending"
+
+
+def _has_pods(observed: ObservedCluster) -> bool:
+    return observed.has_own_scheduler or observed.has_workers
+
+
+def _certificates(observed: ObservedCluster) -> Manifest:
+    if observed.certificates is not None:
+        return {"certificatesUntil": format_time(observed.certificates.until)}
+    before = observed.status.get("certificatesUntil")
+    return {"certificatesUntil": before} if before else {}
 
 
 def _default_replicas(cluster: str, groups: Sequence[Manifest]) -> int:
@@ -128,13 +126,11 @@ def _scheduler_waits(reason: str, message: str) -> Condition:
     return Condition("SchedulerReady", False, reason, message)
 
 
-def _describe(
-    scheduler: Condition,
-    scheduler_pod: Manifest | None,
-    groups: Sequence[Manifest],
-    refusals: Sequence[Refusal],
-    idle: Answer | None,
-) -> list[Condition]:
+def _describe(observed: ObservedCluster) -> list[Condition]:
+    groups = observed.groups
+    if observed.is_suspended:
+        return _describe_suspended(observed)
+    scheduler = _describe_scheduler(observed.cluster, observed.scheduler_pod)
     workers = _describe_workers(groups)
     first = next((s for s in (scheduler, workers) if not s.holds), None)
     ready = (
@@ -142,8 +138,56 @@ def _describe(
         if first
         else Condition("Ready", True, "Ready", workers.message)
     )
-    degraded = _describe_degraded(scheduler, scheduler_pod, groups, refusals)
-    return [scheduler, workers, ready, degraded, _describe_retiring(groups), *_agent(groups, idle)]
+    return [
+        scheduler,
+        workers,
+        ready,
+        _describe_degraded(scheduler, observed),
+        _describe_retiring(groups),
+        _describe_update(observed),
+        *_agent(observed),
+        *_describe_resumed(observed),
+    ]
+
+
+def _describe_suspended(observed: ObservedCluster) -> list[Condition]:
+    if _has_pods(observed):
+        reason, message = "Suspending", "its Pods finish what they run and go"
+    else:
+        reason, message = "Suspended", "suspended: it has no Pods until spec.suspend is false"
+    refused = observed.refusals[0] if observed.refusals else None
+    degraded = Condition("Degraded", False, "Working")
+    if refused:
+        degraded = Condition("Degraded", True, "CreateRefused", str(refused))
+    return [
+        Condition("SchedulerReady", observed.is_scheduler_ready, reason, message),
+        Condition("WorkersReady", False, reason, message),
+        Condition("Ready", False, reason, message),
+        degraded,
+        _describe_retiring(observed.groups),
+        Condition("Suspended", True, reason, message),
+    ]
+
+
+def _describe_resumed(observed: ObservedCluster) -> list[Condition]:
+    if find_condition(observed.status, "Suspended") is None:
+        return []
+    return [Condition("Suspended", False, "Resumed")]
+
+
+def _describe_update(observed: ObservedCluster) -> Condition:
+    if observed.is_scheduler_outdated:
+        problem = observed.idle.problem if observed.idle else None
+        waits = "the changed scheduler spec waits until the scheduler has no work and no results"
+        name = scheduler_name(observed.cluster["metadata"]["name"])
+        hint = f" ({problem}; delete Pod {name} to have it now)" if problem else ""
+        return Condition("Updated", False, "SchedulerOutdated", waits + hint)
+    for group in observed.groups:
+        condition = find_condition(group.get("status"), "Updated")
+        if condition and condition["status"] == "False":
+            message = condition.get("message", "")
+            return Condition("Updated", False, condition["reason"], message)
+    return Condition("Updated", True, "UpToDate")
 
 
 def _describe_workers(groups: Sequence[Manifest]) -> Condition:
@@ -162,14 +206,10 @@ def _describe_workers(groups: Sequence[Manifest]) -> Condition:
     return Condition("WorkersReady", is_current, reason, message)
 
 
-def _describe_degraded(
-    scheduler: Condition,
-    pod: Manifest | None,
-    groups: Sequence[Manifest],
-    refusals: Sequence[Refusal],
-) -> Condition:
-    if refusals:
-        return Condition("Degraded", True, "CreateRefused", str(refusals[0]))
+def _describe_degraded(scheduler: Condition, observed: ObservedCluster) -> Condition:
+    pod, groups = observed.scheduler_pod, observed.groups
+    if observed.refusals:
+        return Condition("Degraded", True, "CreateRefused", str(observed.refusals[0]))
     # A Pod on its way out may look broken; what matters is the one that comes.
     is_here = pod is not None and not scheduler.holds and scheduler.reason != "SchedulerMissing"
     trouble = explain_pod(pod) if pod is not None and is_here else None
@@ -190,12 +230,13 @@ def _describe_retiring(groups: Sequence[Manifest]) -> Condition:
     return Condition("Retiring", False, "NotRetiring")
 
 
-def _agent(groups: Sequence[Manifest], idle: Answer | None) -> list[Condition]:
-    if idle is not None and idle.problem:
+def _agent(observed: ObservedCluster) -> list[Condition]:
+    groups, idle = observed.groups, observed.idle
+    if idle is not None and idle.problem and observed.idle_timeout_s:
         message = f"idleTimeout cannot be kept: {idle.problem}"
         return [Condition("AgentReady", False, "SchedulerUnreachable", message)]
     known = [c for g in groups if (c := find_condition(g.get("status"), "AgentReady"))]
-    if idle is not None and not known:
+    if idle is not None and idle.problem is None and not known:
         return [Condition("AgentReady", True, "AgentAnswers")]
     if not known:
         return []
@@ -210,4 +251,6 @@ def _message(statements: Sequence[Condition]) -> str | None:
         return by_type["Degraded"].message or None
     if not by_type["Ready"].holds:
         return by_type["Ready"].message
+    if "Updated" in by_type and not by_type["Updated"].holds:
+        return by_type["Updated"].message
     return by_type["Retiring"].message or None

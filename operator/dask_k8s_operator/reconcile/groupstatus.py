@@ -13,7 +13,8 @@ from ..resources.agent_protocol import SchedulerReport
 from ..resources.builders import worker_selector
 from ..resources.times import format_time, parse_time
 from .conditions import Condition, build_conditions
-from .plan import Manifest, Refusal
+from .observedgroup import ObservedGroup
+from .plan import Manifest
 from .pods import Trouble, explain_pod, is_retiring, standing, summarize_troubles
 
 # After so long without a replacement, workers count as well again.
@@ -25,28 +26,17 @@ LOST_WITHOUT_AGENT = (
 )
 
 
-def build_group_status(
-    group: Manifest,
-    cluster: Manifest | None,
-    pods: Sequence[Manifest],
-    *,
-    report: SchedulerReport | None,
-    refusals: Sequence[Refusal],
-    replaced: int,
-    now: float,
-) -> Manifest:
-    """Build the whole status of a worker group."""
+def build_group_status(observed: ObservedGroup, *, replaced: int, now: float) -> Manifest:
+    """Build the whole status of a worker group; ``replaced`` workers are made anew right now."""
+    group, report = observed.group, observed.report
     metadata, before = group["metadata"], group.get("status") or {}
     desired = int(group["spec"]["worker"].get("replicas", 1))
-    staying = [p for p in pods if standing(p) in ("pending", "running", "ready", "ended")]
-    staying = [pod for pod in staying if not is_retiring(pod)]
+    staying = [*observed.live, *observed.failed]
     found = [(pod, trouble) for pod in staying if (trouble := explain_pod(pod))]
-    counts = count_workers(pods, desired)
-    trouble = _find_trouble(cluster, refusals, found, group)
-    statements = _describe(counts, trouble, report, before)
-    ready = next(s for s in statements if s.type == "Ready")
-    retiring = next(s for s in statements if s.type == "Retiring")
-    message = _first_message(trouble, ready, retiring)
+    counts = count_workers(observed.pods, desired)
+    trouble = _find_trouble(observed, found)
+    statements = [*_describe(counts, trouble, report), _describe_update(observed)]
+    message = _first_message(trouble, statements)
     status: Manifest = {
         "observedGeneration": metadata.get("generation", 0),
         "ready": f"{counts['ready']}/{desired}",
@@ -92,27 +82,25 @@ def _counted_as(pod: Manifest) -> str:
 
 
 def _find_trouble(
-    cluster: Manifest | None,
-    refusals: Sequence[Refusal],
-    found: Sequence[tuple[Manifest, Trouble]],
-    group: Manifest,
+    observed: ObservedGroup, found: Sequence[tuple[Manifest, Trouble]]
 ) -> Trouble | None:
+    group, cluster = observed.group, observed.cluster
     if cluster is None:
         name = f"{group['metadata']['namespace']}/{group['spec']['cluster']}"
         return Trouble("ClusterMissing", f"waits for DaskCluster {name}, which is not there", False)
-    if refusals:
-        return Trouble("CreateRefused", str(refusals[0]), True)
+    if observed.is_suspended:
+        return Trouble("Suspended", "its cluster is suspended", False)
+    if observed.refusals:
+        return Trouble("CreateRefused", str(observed.refusals[0]), True)
     return summarize_troubles(found, "worker")
 
 
 def _describe(
-    counts: dict[str, int],
-    trouble: Trouble | None,
-    report: SchedulerReport | None,
-    before: Manifest,
+    counts: dict[str, int], trouble: Trouble | None, report: SchedulerReport | None
 ) -> list[Condition]:
     ready, desired, retiring = counts["ready"], counts["desired"], counts["retiring"]
-    are_ready = ready >= desired and not (trouble and trouble.reason == "ClusterMissing")
+    is_stopped = trouble is not None and trouble.reason in ("ClusterMissing", "Suspended")
+    are_ready = ready >= desired and not is_stopped
     if are_ready:
         reason, message = "WorkersReady", f"{ready} of {desired} workers ready"
     elif trouble:
@@ -155,12 +143,23 @@ def describe_agent(report: SchedulerReport | None) -> list[Condition]:
     return [Condition("AgentReady", True, "AgentAnswers")]
 
 
-def _first_message(trouble: Trouble | None, ready: Condition, retiring: Condition) -> str | None:
+def _describe_update(observed: ObservedGroup) -> Condition:
+    pods = [*observed.live, *observed.standing_as("retiring")]
+    outdated = sum(1 for pod in pods if observed.is_outdated(pod))
+    if not outdated:
+        return Condition("Updated", True, "UpToDate")
+    message = f"{len(pods) - outdated} of {len(pods)} workers have the new spec"
+    return Condition("Updated", False, "RollingUpdate", message)
+
+
+def _first_message(trouble: Trouble | None, statements: Sequence[Condition]) -> str | None:
     if trouble:
         return trouble.message
-    if not ready.holds:
-        return ready.message
-    return retiring.message or None
+    by_type = {statement.type: statement for statement in statements}
+    for type_ in ("Ready", "Updated"):
+        if not by_type[type_].holds:
+            return by_type[type_].message
+    return by_type["Retiring"].message or None
 
 
 def _silence(before: Manifest, report: SchedulerReport | None, now: float) -> Manifest:

@@ -42,12 +42,13 @@ class Patch:
 
 @dataclass(frozen=True)
 class Delete:
-    """Delete the one object with this uid."""
+    """Delete the one object with this uid; ``is_forced`` without waiting for its node."""
 
     kind: Kind
     namespace: str
     name: str
     uid: str
+    is_forced: bool = False
 
 
 Write = Create | Patch | Delete
@@ -85,6 +86,8 @@ class Plan:
         The whole status that the object ought to have, None to leave it alone.
     drain
         Addresses of the workers that the scheduler is asked to drain, after the writes.
+    undrain
+        Addresses of the workers that the scheduler is asked to give work again, after the writes.
     notices
         Events, after the writes.
     look_again_s
@@ -94,6 +97,7 @@ class Plan:
     steps: tuple[tuple[Write, ...], ...] = ()
     status: Manifest | None = None
     drain: tuple[str, ...] = ()
+    undrain: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
     look_again_s: float | None = None
 

@@ -20,6 +20,7 @@ PRELOAD = f"exec(__import__('os').environ['{SOURCE_VARIABLE}'], globals())"
 
 WORKERS_PATH = "/dask-k8s/workers"
 DRAIN_PATH = "/dask-k8s/drain"
+UNDRAIN_PATH = "/dask-k8s/undrain"
 IDLE_PATH = "/dask-k8s/idle"
 ADAPTIVE_PATH = "/dask-k8s/adaptive-target"
 
@@ -96,10 +97,21 @@ class SchedulerReport:
 
 @dataclass(frozen=True)
 class Answer:
-    """One number that a scheduler was asked for, or why it was not given."""
+    """One number that a scheduler was asked for, or why it was not given.
+
+    Parameters
+    ----------
+    value
+        The number.
+    problem
+        Why there is none.
+    tasks
+        Tasks that the scheduler knows, results that somebody may still want among them.
+    """
 
     value: float | None = None
     problem: str | None = None
+    tasks: int = 0
 
 
 def parse_worker(worker: dict[str, Any]) -> WorkerLoad:

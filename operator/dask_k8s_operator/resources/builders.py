@@ -1,4 +1,4 @@
-"""Builders of what belongs to a Dask cluster: Pods, Service, default worker group, agent, Events.
+"""Builders of what belongs to a Dask cluster: Pods, Service, default worker group, Events.
 
 Guarantees the contract of names, labels, environment and owners, and never changes its arguments.
 Refuses to invent randomness (names' digits and tokens are arguments) and to judge a user's PodSpec.
@@ -6,30 +6,18 @@ Refuses to invent randomness (names' digits and tokens are arguments) and to jud
 
 from __future__ import annotations
 
-import ast
 import copy
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from . import names
-from .agent_protocol import (
-    PRELOAD,
-    PRELOAD_ARGV_VARIABLE,
-    PRELOAD_VARIABLE,
-    SOURCE_VARIABLE,
-    TOKEN_VARIABLE,
-)
-from .kinds import DASK_CLUSTERS, DASK_JOBS, DASK_WORKER_GROUPS, Kind
+from .agent_objects import add_agent
+from .kinds import DASK_CLUSTERS, DASK_JOBS, DASK_WORKER_GROUPS
+from .owners import owner_reference
+from .passing import build_passed_on, dump_applied_spec, hash_spec, passed_on_annotations
+from .tls import is_encrypted, scheme_of, tls_environment
 
 Manifest = dict[str, Any]
-
-# Bookkeeping of other tools, about the parent only.
-_PRIVATE_ANNOTATIONS = (
-    "kopf.zalando.org",
-    "kubectl.kubernetes.io",
-    names.AGREED_REPLICAS_ANNOTATION,
-)
 
 
 def build_scheduler_pod(cluster: Manifest) -> Manifest:
@@ -39,12 +27,27 @@ def build_scheduler_pod(cluster: Manifest) -> Manifest:
         cluster,
         section,
         name=names.scheduler_name(name),
-        reserved=_reserved(name, names.SCHEDULER) | {names.ISTIO_INJECT_LABEL: "false"},
+        metadata=build_scheduler_metadata(cluster),
         owner=owner_reference(DASK_CLUSTERS, cluster),
     )
+    pod["metadata"]["annotations"][names.SPEC_HASH_ANNOTATION] = hash_scheduler_spec(cluster)
     container = scheduler_container(pod)
-    container["env"] = _with_agent(container.get("env") or [], names.agent_name(name))
+    container["env"] = add_agent(container.get("env") or [], names.agent_name(name))
+    if is_encrypted(cluster):
+        _encrypt(pod, name)
     return pod
+
+
+def build_scheduler_metadata(cluster: Manifest) -> dict[str, dict[str, str]]:
+    """Build labels and annotations of a cluster's scheduler Pod."""
+    reserved = _reserved(cluster["metadata"]["name"], names.SCHEDULER)
+    own = cluster["spec"]["scheduler"].get("metadata") or {}
+    return build_passed_on(cluster["metadata"], own, reserved | {names.ISTIO_INJECT_LABEL: "false"})
+
+
+def hash_scheduler_spec(cluster: Manifest) -> str:
+    """Hash what a scheduler Pod is made from."""
+    return hash_spec([cluster["spec"]["scheduler"]["spec"], is_encrypted(cluster)])
 
 
 def scheduler_container(pod: Manifest) -> Manifest:
@@ -63,47 +66,48 @@ def build_scheduler_service(cluster: Manifest) -> Manifest:
     """Build a cluster's Service; selector and ports are filled in only where the user gave none."""
     metadata = cluster["metadata"]
     spec = copy.deepcopy(cluster["spec"]["scheduler"]["service"])
-    reserved = _reserved(metadata["name"], names.SCHEDULER)
     if not spec.get("selector"):
-        spec["selector"] = dict(reserved)
+        spec["selector"] = _reserved(metadata["name"], names.SCHEDULER)
     if not spec.get("ports"):
         ports = {
             names.COMM_PORT_NAME: names.COMM_PORT,
             names.DASHBOARD_PORT_NAMES[0]: names.DASHBOARD_PORT,
         }
         spec["ports"] = [{"name": port, "port": n, "targetPort": n} for port, n in ports.items()]
+    passed_on = build_service_metadata(cluster)
+    passed_on["annotations"][names.APPLIED_SPEC_ANNOTATION] = dump_applied_spec(spec)
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {
             "name": names.scheduler_name(metadata["name"]),
             "namespace": metadata["namespace"],
-            "labels": {**(metadata.get("labels") or {}), **reserved},
-            "annotations": passed_on_annotations(metadata),
+            **passed_on,
             "ownerReferences": [owner_reference(DASK_CLUSTERS, cluster)],
         },
         "spec": spec,
     }
 
 
+def build_service_metadata(cluster: Manifest) -> dict[str, dict[str, str]]:
+    """Build labels and annotations of a cluster's Service."""
+    reserved = _reserved(cluster["metadata"]["name"], names.SCHEDULER)
+    return build_passed_on(cluster["metadata"], {}, reserved)
+
+
 def build_default_group(cluster: Manifest) -> Manifest:
     """Build the worker group that a cluster makes for itself from ``spec.worker``."""
     metadata = cluster["metadata"]
+    passed_on = build_default_group_metadata(cluster)
     replicas = cluster["spec"]["worker"].get("replicas", 1)
+    passed_on["annotations"][names.AGREED_REPLICAS_ANNOTATION] = str(replicas)
     return {
         "apiVersion": DASK_WORKER_GROUPS.api_version,
         "kind": DASK_WORKER_GROUPS.kind,
         "metadata": {
             "name": names.default_group_name(metadata["name"]),
             "namespace": metadata["namespace"],
-            "labels": {
-                **(metadata.get("labels") or {}),
-                **_reserved(metadata["name"], names.WORKER_GROUP),
-            },
-            "annotations": {
-                **passed_on_annotations(metadata),
-                names.AGREED_REPLICAS_ANNOTATION: str(replicas),
-            },
+            **passed_on,
             "ownerReferences": [owner_reference(DASK_CLUSTERS, cluster)],
         },
         "spec": {
@@ -113,7 +117,13 @@ def build_default_group(cluster: Manifest) -> Manifest:
     }
 
 
-def build_worker_pod(group: Manifest, hex_digits: str) -> Manifest:
+def build_default_group_metadata(cluster: Manifest) -> dict[str, dict[str, str]]:
+    """Build labels and annotations of a cluster's default group."""
+    reserved = _reserved(cluster["metadata"]["name"], names.WORKER_GROUP)
+    return build_passed_on(cluster["metadata"], {}, reserved)
+
+
+def build_worker_pod(group: Manifest, hex_digits: str, cluster: Manifest | None = None) -> Manifest:
     """Build one worker Pod of a group.
 
     Parameters
@@ -122,22 +132,41 @@ def build_worker_pod(group: Manifest, hex_digits: str) -> Manifest:
         The DaskWorkerGroup as read from the API.
     hex_digits
         Ten random hexadecimal digits for the name.
+    cluster
+        Its DaskCluster; one with ``tls`` gets encrypted workers.
     """
-    metadata, cluster = group["metadata"], group["spec"]["cluster"]
+    metadata, cluster_name = group["metadata"], group["spec"]["cluster"]
     name = names.worker_name(metadata["name"], hex_digits)
     pod = _build_pod(
         group,
         group["spec"]["worker"],
         name=name,
-        reserved=_reserved(cluster, names.WORKER)
-        | {names.WORKER_GROUP_LABEL: metadata["name"], names.ISTIO_INJECT_LABEL: "false"},
+        metadata=build_worker_metadata(group),
         owner=owner_reference(DASK_WORKER_GROUPS, group),
     )
-    address = names.scheduler_address(cluster, metadata["namespace"])
+    pod["metadata"]["annotations"][names.SPEC_HASH_ANNOTATION] = hash_worker_spec(group)
+    address = names.scheduler_address(cluster_name, metadata["namespace"], scheme_of(cluster))
     for container in pod["spec"]["containers"]:
         defaults = {"DASK_WORKER_NAME": name, "DASK_SCHEDULER_ADDRESS": address}
-        container["env"] = _with_defaults(container.get("env") or [], defaults)
+        container["env"] = _with_defaults(container.get("env") or [], _literals(defaults))
+    if is_encrypted(cluster):
+        _encrypt(pod, cluster_name)
     return pod
+
+
+def build_worker_metadata(group: Manifest) -> dict[str, dict[str, str]]:
+    """Build labels and annotations of a group's worker Pods."""
+    reserved = _reserved(group["spec"]["cluster"], names.WORKER) | {
+        names.WORKER_GROUP_LABEL: group["metadata"]["name"],
+        names.ISTIO_INJECT_LABEL: "false",
+    }
+    own = group["spec"]["worker"].get("metadata") or {}
+    return build_passed_on(group["metadata"], own, reserved)
+
+
+def hash_worker_spec(group: Manifest) -> str:
+    """Hash what a group's worker Pods are made from."""
+    return hash_spec(group["spec"]["worker"]["spec"])
 
 
 def build_runner_pod(job: Manifest) -> Manifest:
@@ -147,14 +176,20 @@ def build_runner_pod(job: Manifest) -> Manifest:
         job,
         job["spec"]["job"],
         name=names.runner_name(metadata["name"]),
-        reserved=_reserved(metadata["name"], names.JOB_RUNNER)
-        | {names.ISTIO_INJECT_LABEL: "false"},
+        metadata=build_passed_on(
+            metadata,
+            job["spec"]["job"].get("metadata") or {},
+            _reserved(metadata["name"], names.JOB_RUNNER) | {names.ISTIO_INJECT_LABEL: "false"},
+        ),
         owner=owner_reference(DASK_JOBS, job),
     )
-    address = names.scheduler_address(metadata["name"], metadata["namespace"])
+    cluster = job["spec"]["cluster"]
+    address = names.scheduler_address(metadata["name"], metadata["namespace"], scheme_of(cluster))
     for container in pod["spec"]["containers"]:
-        defaults = {"DASK_SCHEDULER_ADDRESS": address}
+        defaults = _literals({"DASK_SCHEDULER_ADDRESS": address})
         container["env"] = _with_defaults(container.get("env") or [], defaults)
+    if is_encrypted(cluster):
+        _encrypt(pod, metadata["name"])
     # The schema's default; an object stored under another schema may lack it.
     pod["spec"].setdefault("restartPolicy", "OnFailure")
     return pod
@@ -178,27 +213,6 @@ def build_job_cluster(job: Manifest) -> Manifest:
             "ownerReferences": [owner_reference(DASK_JOBS, job)],
         },
         "spec": copy.deepcopy(section["spec"]),
-    }
-
-
-def build_agent_config_map(cluster: Manifest, source: str) -> Manifest:
-    """Build the ConfigMap with the text of the agent."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": _agent_metadata(cluster),
-        "data": {names.AGENT_SOURCE_KEY: source},
-    }
-
-
-def build_agent_secret(cluster: Manifest, token: str) -> Manifest:
-    """Build the Secret with the token that the agent asks for."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": _agent_metadata(cluster),
-        "type": "Opaque",
-        "stringData": {names.AGENT_TOKEN_KEY: token},
     }
 
 
@@ -229,57 +243,10 @@ def build_event(
     }
 
 
-def owner_reference(kind: Kind, owner: Manifest) -> Manifest:
-    """Reference that lets Kubernetes delete the child with its owner, operator or no operator."""
-    return {
-        "apiVersion": kind.api_version,
-        "kind": kind.kind,
-        "name": owner["metadata"]["name"],
-        "uid": owner["metadata"]["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
-def is_owned_by(child: Manifest, owner: Manifest) -> bool:
-    """Whether ``owner`` itself, not a namesake of before, owns ``child``."""
-    uid = owner["metadata"]["uid"]
-    references = child["metadata"].get("ownerReferences") or []
-    return any(reference.get("uid") == uid for reference in references)
-
-
-def is_of_namesake(child: Manifest, kind: Kind, owner: Manifest) -> bool:
-    """Whether an earlier owner of the same kind has the child: it goes with that one."""
-    references = child["metadata"].get("ownerReferences") or []
-    return not is_owned_by(child, owner) and any(
-        reference.get("kind") == kind.kind and reference.get("apiVersion") == kind.api_version
-        for reference in references
-    )
-
-
-def adopting_references(child: Manifest, kind: Kind, owner: Manifest) -> list[Manifest]:
-    """Owner references of a child that was made by hand, with its owner among them."""
-    references = list(child["metadata"].get("ownerReferences") or [])
-    is_controlled = any(reference.get("controller") for reference in references)
-    return [*references, {**owner_reference(kind, owner), "controller": not is_controlled}]
-
-
 def worker_selector(cluster: str, group: str) -> str:
     """Label selector of a group's worker Pods, as in ``status.selector``."""
     labels = _reserved(cluster, names.WORKER) | {names.WORKER_GROUP_LABEL: group}
     return ",".join(f"{key}={value}" for key, value in labels.items())
-
-
-def passed_on_annotations(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Annotations that children get too: all but bookkeeping about the parent.
-
-    Examples
-    --------
-    >>> passed_on_annotations({"annotations": {"team": "a", "kopf.zalando.org/x": "y"}})
-    {'team': 'a'}
-    """
-    annotations = metadata.get("annotations") or {}
-    return {k: v for k, v in annotations.items() if not k.startswith(_PRIVATE_ANNOTATIONS)}
 
 
 def _build_pod(
@@ -287,10 +254,9 @@ def _build_pod(
     section: Manifest,
     *,
     name: str,
-    reserved: dict[str, str],
+    metadata: dict[str, dict[str, str]],
     owner: Manifest,
 ) -> Manifest:
-    metadata, own = parent["metadata"], section.get("metadata") or {}
     spec = copy.deepcopy(section["spec"])
     for container in spec["containers"]:
         # So that a crash says why in the Pod's status, and from there in ours.
@@ -300,13 +266,8 @@ def _build_pod(
         "kind": "Pod",
         "metadata": {
             "name": name,
-            "namespace": metadata["namespace"],
-            "labels": {
-                **(metadata.get("labels") or {}),
-                **(own.get("labels") or {}),
-                **reserved,
-            },
-            "annotations": {**passed_on_annotations(metadata), **passed_on_annotations(own)},
+            "namespace": parent["metadata"]["namespace"],
+            **metadata,
             "ownerReferences": [owner],
         },
         "spec": spec,
@@ -317,56 +278,17 @@ def _reserved(cluster: str, component: str) -> dict[str, str]:
     return {names.CLUSTER_NAME_LABEL: cluster, names.COMPONENT_LABEL: component}
 
 
-def _agent_metadata(cluster: Manifest) -> Manifest:
-    metadata = cluster["metadata"]
-    return {
-        "name": names.agent_name(metadata["name"]),
-        "namespace": metadata["namespace"],
-        "labels": _reserved(metadata["name"], names.SCHEDULER),
-        "ownerReferences": [owner_reference(DASK_CLUSTERS, cluster)],
-    }
+def _encrypt(pod: Manifest, cluster: str) -> None:
+    for container in pod["spec"]["containers"]:
+        container["env"] = _with_defaults(container.get("env") or [], tls_environment(cluster))
 
 
-def _with_defaults(env: Iterable[Manifest], defaults: Mapping[str, str]) -> list[Manifest]:
+def _literals(values: dict[str, str]) -> list[Manifest]:
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def _with_defaults(env: Iterable[Manifest], defaults: Iterable[Manifest]) -> list[Manifest]:
     env = list(env)
     given = {variable["name"] for variable in env}
     # First, so that the user's own variables may refer to them as $(NAME).
-    return [{"name": k, "value": v} for k, v in defaults.items() if k not in given] + env
-
-
-def _with_agent(env: list[Manifest], agent: str) -> list[Manifest]:
-    given: dict[str, Manifest] = {variable["name"]: variable for variable in env}
-    preload = given.get(PRELOAD_VARIABLE, {})
-    if "valueFrom" in preload:
-        # What is not known here cannot be extended: the user's preload runs, ours does not.
-        return env
-    preloads = [*_literal_list(preload.get("value")), PRELOAD]
-    argv = _literal_list(given.get(PRELOAD_ARGV_VARIABLE, {}).get("value"))
-    if argv and not isinstance(argv[0], str):
-        # One list of arguments for each preload: the lengths must agree.
-        argv = [*argv, []]
-    ours: list[Manifest] = [
-        {
-            "name": SOURCE_VARIABLE,
-            "valueFrom": {"configMapKeyRef": {"name": agent, "key": names.AGENT_SOURCE_KEY}},
-        },
-        {
-            "name": TOKEN_VARIABLE,
-            "valueFrom": {"secretKeyRef": {"name": agent, "key": names.AGENT_TOKEN_KEY}},
-        },
-        {"name": PRELOAD_VARIABLE, "value": json.dumps(preloads)},
-        {"name": PRELOAD_ARGV_VARIABLE, "value": json.dumps(argv)},
-    ]
-    replaced = {variable["name"] for variable in ours}
-    return [variable for variable in env if variable["name"] not in replaced] + ours
-
-
-def _literal_list(value: str | None) -> list[Any]:
-    # As dask.config reads a variable: a Python literal, else the text itself.
-    if not value:
-        return []
-    try:
-        parsed = ast.literal_eval(value)
-    except (SyntaxError, ValueError):
-        parsed = value
-    return list(parsed) if isinstance(parsed, (list, tuple)) else [parsed]
+    return [variable for variable in defaults if variable["name"] not in given] + env

@@ -14,13 +14,25 @@ from dask_k8s_operator import __version__
 
 from .kinds import DASK_AUTOSCALERS, DASK_CLUSTERS, DASK_JOBS, DASK_WORKER_GROUPS, VERSION, Kind
 from .names import MAX_CLUSTER_NAME_LENGTH, MAX_GROUP_NAME_LENGTH
-
-Schema = dict[str, Any]
+from .schemas import (
+    WORKER_COUNTS,
+    Schema,
+    closed_object,
+    cluster_spec,
+    common_status,
+    count,
+    immutable_name,
+    metadata,
+    pod_spec,
+    switch,
+    time,
+    worker,
+    worker_status,
+)
 
 JOB_STATES = ("JobCreated", "ClusterCreated", "Running", "Successful", "Failed")
-CLUSTER_PHASES = ("Created", "Pending", "Running", "Error")
+CLUSTER_PHASES = ("Created", "Pending", "Running", "Error", "Suspended")
 RELEASE_PREFIX = "dask-k8s-operator "
-WORKER_COUNTS = ("desired", "pending", "running", "ready", "failed", "retiring")
 
 _AGE = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
 _READY = {
@@ -60,13 +72,14 @@ def _build_cluster() -> dict[str, Any]:
         "phase": {"type": "string", "enum": list(CLUSTER_PHASES)},
         "schedulerAddress": {"type": "string"},
         "dashboardAddress": {"type": "string"},
-        "schedulerReplacements": _count(),
-        **_worker_status(),
+        "schedulerReplacements": count(),
+        "certificatesUntil": time(),
+        **worker_status(),
     }
     return _crd(
         DASK_CLUSTERS,
         short_names=["daskcluster", "dsk"],
-        spec=_cluster_spec(),
+        spec=cluster_spec(),
         status=status,
         columns=columns,
         name_length=MAX_CLUSTER_NAME_LENGTH,
@@ -81,8 +94,8 @@ def _build_worker_group() -> dict[str, Any]:
         _REASON,
         _AGE,
     ]
-    spec = _object(
-        {"cluster": _immutable_name("The DaskCluster that the workers join"), "worker": _worker()},
+    spec = closed_object(
+        {"cluster": immutable_name("The DaskCluster that the workers join"), "worker": worker()},
         required=["cluster", "worker"],
     )
     return _crd(
@@ -90,10 +103,10 @@ def _build_worker_group() -> dict[str, Any]:
         short_names=["daskworkers", "dwg"],
         spec=spec,
         status={
-            "replacements": _count(),
-            "lastReplacementTime": _time(),
-            "unreachableSince": _time(),
-            **_worker_status(),
+            "replacements": count(),
+            "lastReplacementTime": time(),
+            "unreachableSince": time(),
+            **worker_status(),
         },
         columns=columns,
         name_length=MAX_GROUP_NAME_LENGTH,
@@ -108,13 +121,20 @@ def _build_job() -> dict[str, Any]:
         _REASON,
         _AGE,
     ]
-    runner = _pod_spec()
+    runner = pod_spec()
     runner["properties"]["restartPolicy"] = {"type": "string", "default": "OnFailure"}
-    spec = _object(
+    spec = closed_object(
         {
-            "job": _object({"metadata": _metadata(), "spec": runner}, required=["spec"]),
-            "cluster": _object(
-                {"metadata": _metadata(), "spec": _cluster_spec()}, required=["spec"]
+            "backoffLimit": count("Times that a failed runner is tried again; 0 is never"),
+            "activeDeadlineSeconds": {
+                **count("Seconds that the job may take, its cluster's start included"),
+                "minimum": 1,
+            },
+            "ttlSecondsAfterFinished": count("Seconds after its end when the job is deleted"),
+            "suspend": switch("Whether runner and cluster go until it is resumed"),
+            "job": closed_object({"metadata": metadata(), "spec": runner}, required=["spec"]),
+            "cluster": closed_object(
+                {"metadata": metadata(), "spec": cluster_spec()}, required=["spec"]
             ),
         },
         required=["job", "cluster"],
@@ -123,9 +143,12 @@ def _build_job() -> dict[str, Any]:
         "jobStatus": {"type": "string", "enum": list(JOB_STATES)},
         "clusterName": {"type": "string"},
         "jobRunnerPodName": {"type": "string"},
-        "startTime": _time(),
-        "endTime": _time(),
-        **_common_status(),
+        "startTime": time(),
+        "endTime": time(),
+        "activeSince": time(),
+        "failures": count("Runners that failed"),
+        "lastFailedRunner": {"type": "string"},
+        **common_status(),
     }
     return _crd(
         DASK_JOBS,
@@ -146,14 +169,14 @@ def _build_autoscaler() -> dict[str, Any]:
         _REASON,
         _AGE,
     ]
-    spec = _object(
+    spec = closed_object(
         {
-            "cluster": _immutable_name("The DaskCluster to scale"),
-            "workerGroup": _immutable_name(
+            "cluster": immutable_name("The DaskCluster to scale"),
+            "workerGroup": immutable_name(
                 "Full name of the DaskWorkerGroup to scale; the cluster's default group if absent"
             ),
-            "minimum": _count("Fewest workers"),
-            "maximum": _count("Most workers"),
+            "minimum": count("Fewest workers"),
+            "maximum": count("Most workers"),
         },
         required=["cluster", "minimum", "maximum"],
     )
@@ -164,9 +187,9 @@ def _build_autoscaler() -> dict[str, Any]:
         }
     ]
     status = {
-        "desiredReplicas": _count(),
-        "lastScaleTime": _time(),
-        **_common_status(),
+        "desiredReplicas": count(),
+        "lastScaleTime": time(),
+        **common_status(),
     }
     return _crd(
         DASK_AUTOSCALERS,
@@ -238,13 +261,13 @@ def read_release(description: str) -> str | None:
 
 
 def _root_schema(kind: Kind, spec: Schema, status: dict[str, Schema], name_length: int) -> Schema:
-    schema = _object(
+    schema = closed_object(
         {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": spec,
-            "status": _object(status),
+            "status": closed_object(status),
         },
         required=["spec"],
     )
@@ -263,146 +286,11 @@ def _root_schema(kind: Kind, spec: Schema, status: dict[str, Schema], name_lengt
     return schema
 
 
-def _cluster_spec() -> Schema:
-    scheduler = _object(
-        {
-            "metadata": _metadata(),
-            "spec": _pod_spec(),
-            "service": _service_spec(),
-        },
-        required=["spec", "service"],
-    )
-    return _object(
-        {
-            "idleTimeout": {
-                **_count("Seconds without work after which the cluster is deleted; 0 is never"),
-                "default": 0,
-            },
-            "scheduler": scheduler,
-            "worker": _worker(),
-        },
-        required=["scheduler", "worker"],
-    )
-
-
-def _worker() -> Schema:
-    return _object(
-        {
-            "replicas": {**_count("Number of workers"), "default": 1},
-            "metadata": _metadata(),
-            "spec": _pod_spec(),
-        },
-        required=["spec"],
-    )
-
-
-def _pod_spec() -> Schema:
-    container = _open_object(
-        {
-            "name": {"type": "string", "minLength": 1},
-            "ports": {"type": "array", "items": _port()},
-        },
-        required=["name"],
-    )
-    containers = {"type": "array", "minItems": 1, "items": container}
-    schema = _open_object({"containers": containers}, required=["containers"])
-    schema["description"] = "A PodSpec; Kubernetes itself checks it when the Pod is made"
-    return schema
-
-
-def _service_spec() -> Schema:
-    schema = _open_object({"ports": {"type": "array", "items": _port()}})
-    schema["description"] = "A ServiceSpec; Kubernetes itself checks it when the Service is made"
-    return schema
-
-
-def _port() -> Schema:
-    return _open_object({"protocol": {"type": "string", "default": "TCP"}})
-
-
-def _metadata() -> Schema:
-    def texts() -> Schema:
-        return {"type": "object", "additionalProperties": {"type": "string"}}
-
-    schema = _open_object({"labels": texts(), "annotations": texts()})
-    schema["description"] = "Labels and annotations for what is made from it"
-    return schema
-
-
-def _worker_status() -> dict[str, Schema]:
-    return {
-        "replicas": _count("Worker Pods there are, those going not counted"),
-        "selector": {"type": "string"},
-        "ready": {"type": "string"},
-        "workers": _object({count: _count() for count in WORKER_COUNTS}),
-        **_common_status(),
-    }
-
-
-def _common_status() -> dict[str, Schema]:
-    condition = _object(
-        {
-            "type": {"type": "string"},
-            "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-            "reason": {"type": "string"},
-            "message": {"type": "string"},
-            "lastTransitionTime": _time(),
-            "observedGeneration": {"type": "integer"},
-        },
-        required=["type", "status"],
-    )
-    conditions = {
-        "type": "array",
-        "items": condition,
-        "x-kubernetes-list-type": "map",
-        "x-kubernetes-list-map-keys": ["type"],
-    }
-    return {
-        "observedGeneration": {"type": "integer"},
-        "message": {"type": "string"},
-        "conditions": conditions,
-    }
-
-
-def _immutable_name(description: str) -> Schema:
-    return {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": 253,
-        "description": description,
-        "x-kubernetes-validations": [
-            {"rule": "self == oldSelf", "message": "cannot be changed, make a new one instead"}
-        ],
-    }
-
-
-def _object(properties: dict[str, Schema], *, required: list[str] | None = None) -> Schema:
-    schema: Schema = {"type": "object", "properties": properties}
-    if required:
-        schema["required"] = required
-    return schema
-
-
-def _open_object(properties: dict[str, Schema], *, required: list[str] | None = None) -> Schema:
-    return {
-        **_object(properties, required=required),
-        "x-kubernetes-preserve-unknown-fields": True,
-    }
-
-
-def _count(description: str | None = None) -> Schema:
-    schema: Schema = {"type": "integer", "minimum": 0}
-    if description:
-        schema["description"] = description
-    return schema
-
-
-def _time() -> Schema:
-    return {"type": "string", "format": "date-time"}
-
-
 def _column(name: str, type_: str, path: str, description: str | None = None) -> dict[str, Any]:
     column = {"name": name, "type": type_, "jsonPath": path}
     if description:
         column["description"] = description
     return column
+
+
+__all__ = ["CLUSTER_PHASES", "JOB_STATES", "WORKER_COUNTS", "build_crds", "read_release"]

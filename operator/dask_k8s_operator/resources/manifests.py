@@ -91,13 +91,15 @@ def operator_rules() -> list[Manifest]:
     return [
         _rule([GROUP], plurals, ["get", "list", "watch", "patch"]),
         _rule([GROUP], ["daskclusters", "daskworkergroups"], ["create", "delete"]),
+        # Where they have a time to live after their end.
+        _rule([GROUP], ["daskjobs"], ["delete"]),
         _rule([GROUP], [f"{plural}/status" for plural in plurals], ["patch"]),
         # Where OwnerReferencesPermissionEnforcement is on, owning a child wants it.
         _rule([GROUP], [f"{plural}/finalizers" for plural in plurals], ["update"]),
         _rule([""], ["pods"], ["get", "list", "watch", "create", "patch", "delete"]),
         _rule([""], ["services"], ["get", "list", "watch", "create", "patch"]),
         _rule([""], ["configmaps"], ["get", "create", "patch"]),
-        _rule([""], ["secrets"], ["get", "create"]),
+        _rule([""], ["secrets"], ["get", "create", "patch"]),
         _rule([""], ["events"], ["create", "patch"]),
     ]
 
@@ -120,6 +122,9 @@ def user_rules() -> list[Manifest]:
         _rule([""], ["pods", "pods/log", "services", "events"], _VIEW),
         # A websocket asks for "get", the older SPDY upgrade for "create".
         _rule([""], ["pods/portforward"], ["get", "create"]),
+        # The certificates of an encrypted cluster. Whoever may make a DaskCluster may run a Pod
+        # that reads any Secret of the namespace anyway.
+        _rule([""], ["secrets"], ["get"]),
     ]
 
 

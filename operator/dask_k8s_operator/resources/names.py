@@ -18,6 +18,12 @@ ISTIO_INJECT_LABEL = "sidecar.istio.io/inject"
 RETIRING_ANNOTATION = "dask.org/retiring-since"
 # On a cluster's default group: the cluster's worker.replicas that the two last agreed on.
 AGREED_REPLICAS_ANNOTATION = "dask.org/agreed-replicas"
+# On scheduler and worker Pods: which spec they were made from.
+SPEC_HASH_ANNOTATION = "dask.org/spec-hash"
+# On children: the keys of labels and annotations that came from their parent, so that those can go.
+PASSED_ON_ANNOTATION = "dask.org/passed-on"
+# On a Service: the spec last applied, so that what is taken out of the cluster's goes here too.
+APPLIED_SPEC_ANNOTATION = "dask.org/applied-spec"
 AGENT_SOURCE_KEY = "agent.py"
 AGENT_TOKEN_KEY = "token"  # noqa: S105  the key's name, not a token
 
@@ -104,6 +110,11 @@ def runner_name(job: str) -> str:
 def agent_name(cluster: str) -> str:
     """Name of the ConfigMap with the agent's source and of the Secret with its token."""
     return f"{cluster}-agent"
+
+
+def tls_name(cluster: str) -> str:
+    """Name of the Secret with a cluster's certificates."""
+    return f"{cluster}-tls"
 
 
 def scheduler_host(cluster: str, namespace: str) -> str:

@@ -145,6 +145,16 @@ class Scheduler:
                 self._place(task)
             self._dask.later(0.1, self._hand_over, worker)
 
+    def undrain(self, addresses: tuple[str, ...]) -> None:
+        """Give workers work again."""
+        for address in addresses:
+            worker = self.workers.get(address)
+            if worker is not None and self.drains.pop(address, None) is not None:
+                worker.is_accepting = True
+                waiting, self.waiting = self.waiting, []
+                for task in waiting:
+                    self._place(task)
+
     def idle_s(self) -> float:
         """Seconds without work, as the agent counts them."""
         now = self._dask.loop.time()

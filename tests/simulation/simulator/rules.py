@@ -5,8 +5,8 @@
    operator that was alive then.
 2. Never a Pod without an owner.
 3. Never a Pod touched that is not the operator's business: it writes only to Pods that a Dask
-   resource owns, and marks or deletes a worker only if its group had too many, the Pod had ended or
-   was marked.
+   resource owns, and marks or deletes a worker only if its group had too many, the Pod had ended,
+   was marked, or was made from another spec than the group has.
 4. No loss: a worker that the operator deletes neither runs nor alone holds anything that a healthy
    worker could have taken, unless the scheduler was silent for the time-out.
 5. A cluster goes only when its scheduler was idle for as long as asked, or its job is over.
@@ -20,9 +20,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from dask_k8s_operator.reconcile.workergroup import UNREACHABLE_TIMEOUT_S
+from dask_k8s_operator.resources.builders import hash_worker_spec
 from dask_k8s_operator.resources.kinds import (
     DASK_CLUSTERS,
     DASK_WORKER_GROUPS,
@@ -32,6 +33,7 @@ from dask_k8s_operator.resources.kinds import (
 from dask_k8s_operator.resources.names import (
     COMPONENT_LABEL,
     RETIRING_ANNOTATION,
+    SPEC_HASH_ANNOTATION,
     WORKER,
     WORKER_GROUP_LABEL,
 )
@@ -40,6 +42,7 @@ from .api import ApiServer, Manifest
 from .dask import Dask, Worker
 
 OPERATOR = "operator"
+T = TypeVar("T")
 
 
 class RuleBroken(Exception):
@@ -66,6 +69,7 @@ class Rules:
         self._dask = dask
         self._asked: dict[str, list[tuple[float, int]]] = {}
         self._live: dict[str, list[tuple[float, int]]] = {}
+        self._specs: dict[str, list[tuple[float, str]]] = {}
         api.observers.append(self._see)
 
     def _see(
@@ -111,8 +115,11 @@ class Rules:
         asked = self._asked.setdefault(uid, [])
         if not asked or asked[-1][1] != replicas:
             asked.append((self._api.loop.time(), replicas))
+        specs, spec = self._specs.setdefault(uid, []), hash_worker_spec(group)
+        if not specs or specs[-1][1] != spec:
+            specs.append((self._api.loop.time(), spec))
 
-    def _within_sight(self, history: list[tuple[float, int]]) -> list[int]:
+    def _within_sight(self, history: list[tuple[float, T]]) -> list[T]:
         begin = self._api.loop.time() - self.sight_s
         first = max(0, bisect_left(history, begin, key=lambda entry: entry[0]) - 1)
         return [value for _, value in history[first:]]
@@ -166,6 +173,9 @@ class Rules:
         if not is_live(pod):
             return None
         group = _group_of(pod) or ""
+        made_from = (pod["metadata"].get("annotations") or {}).get(SPEC_HASH_ANNOTATION)
+        if any(spec != made_from for spec in self._within_sight(self._specs.get(group, []))):
+            return None
         # The operator may still see Pods that went beside those that came since.
         seen = self._within_sight(self._live[group])
         came = sum(max(0, after - before) for before, after in pairwise(seen))

@@ -55,11 +55,19 @@ class SimulatedSchedulers:
         await self._travel()
         return None
 
+    async def undrain(self, place: SchedulerPlace, addresses: tuple[str, ...]) -> str | None:
+        scheduler, problem = await self._reach(place)
+        if scheduler is None:
+            return problem
+        scheduler.undrain(addresses)
+        await self._travel()
+        return None
+
     async def idle_s(self, place: SchedulerPlace) -> Answer:
         scheduler, problem = await self._reach(place)
         if scheduler is None:
             return Answer(problem=problem)
-        answer = Answer(scheduler.idle_s())
+        answer = Answer(scheduler.idle_s(), tasks=scheduler.unfinished + scheduler.held)
         await self._travel()
         return answer
 

@@ -53,6 +53,10 @@ def make_cluster(name: str = "demo", replicas: int = 2, **changes: Any) -> dict[
     return {**cluster, "status": status} if status else cluster
 
 
+def _labels(component: str, **more: str) -> dict[str, str]:
+    return {"dask.org/cluster-name": "demo", "dask.org/component": component, **more}
+
+
 def _owner(kind: Any, uid: str) -> list[dict[str, Any]]:
     return [
         {
@@ -78,6 +82,7 @@ def make_group(
     }
     status = changes.pop("status", None)
     changes.setdefault("ownerReferences", _owner(DASK_CLUSTERS, f"uid-of-{cluster}"))
+    changes.setdefault("labels", _labels("workergroup"))
     group = _object(DASK_WORKER_GROUPS, name, spec, **changes)
     return {**group, "status": status} if status else group
 
@@ -101,6 +106,13 @@ def make_pod(
             "uid": f"uid-of-{name}",
             "creationTimestamp": format_time(NOW - age_s),
             "ownerReferences": _owner(DASK_WORKER_GROUPS, "uid-of-demo-default"),
+            "labels": _labels(
+                "worker",
+                **{
+                    "dask.org/workergroup-name": "demo-default",
+                    "sidecar.istio.io/inject": "false",
+                },
+            ),
             **metadata,
         },
         "spec": {"containers": [{"name": "worker", "args": ["dask", "worker"]}]},
@@ -113,7 +125,8 @@ def make_pod(
     if state == "leaving":
         pod["metadata"]["deletionTimestamp"] = format_time(NOW)
     if retiring:
-        pod["metadata"]["annotations"] = {RETIRING_ANNOTATION: format_time(NOW - 5)}
+        annotations = pod["metadata"].setdefault("annotations", {})
+        annotations.setdefault(RETIRING_ANNOTATION, format_time(NOW - 5))
     if ip:
         pod["status"]["podIP"] = ip
     return pod
@@ -121,6 +134,7 @@ def make_pod(
 
 def make_scheduler_pod(state: str = "ready", **changes: Any) -> dict[str, Any]:
     changes.setdefault("ownerReferences", _owner(DASK_CLUSTERS, "uid-of-demo"))
+    changes.setdefault("labels", _labels("scheduler", **{"sidecar.istio.io/inject": "false"}))
     return make_pod("demo-scheduler", state, **changes)
 
 

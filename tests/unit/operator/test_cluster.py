@@ -176,7 +176,7 @@ def test_an_earlier_clusters_group_is_waited_for(make, decide, settled):
     assert not decide(
         make.cluster(uid="another", replicas=9),
         groups=settled["groups"],
-        service={},
+        service={"metadata": {}},
         scheduler_pod=make.scheduler_pod(ownerReferences=[]),
     ).steps
 

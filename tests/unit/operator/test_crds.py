@@ -123,4 +123,4 @@ def test_the_operator_may_not_list_secrets_nor_anything_with_a_star():
     for rule in operator_rules():
         assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"]
         if "secrets" in rule["resources"]:
-            assert rule["verbs"] == ["get", "create"]
+            assert rule["verbs"] == ["get", "create", "patch"]

@@ -42,6 +42,11 @@ from dask_k8s_operator.settings import Settings, parse_settings
         ),
         (["--health-port", "0"], {"HEALTH_PORT": "9"}, Settings(health_port=0)),
         ([], {"CONCURRENCY": "5"}, Settings(concurrency=5)),
+        (
+            ["--worker-batch-size", "9"],
+            {"WORKER_BATCH_SIZE": "5", "WORKER_BATCH_DELAY": "1.5"},
+            Settings(worker_batch_size=9, worker_batch_delay_s=1.5),
+        ),
         (["-A"], {"NAMESPACES": "a"}, Settings()),
         (["-n", "a", "--debug"], {}, Settings(namespaces=("a",), log_level="DEBUG")),
         (["--no-leader-election"], {}, Settings(leader_election=False)),
@@ -56,6 +61,19 @@ from dask_k8s_operator.settings import Settings, parse_settings
 def test_a_flag_wins_over_its_variable_and_that_over_the_default(arguments, environment, expected):
     variables = {f"DASK_K8S_OPERATOR_{name}": value for name, value in environment.items()}
     assert parse_settings(arguments, variables) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "delay", "expected"),
+    [
+        ("20", "5", Settings(worker_batch_size=20, worker_batch_delay_s=5.0)),
+        ("None", "null", Settings()),
+    ],
+)
+def test_dasks_own_settings_of_worker_allocation_count_too(size, delay, expected):
+    prefix = "DASK_KUBERNETES__CONTROLLER__WORKER_ALLOCATION__"
+    variables = {f"{prefix}BATCH_SIZE": size, f"{prefix}DELAY": delay}
+    assert parse_settings([], variables) == expected
 
 
 @pytest.mark.parametrize(

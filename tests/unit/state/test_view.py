@@ -85,6 +85,20 @@ STATES = {
         "running",
         "2 workers finish what they run",
     ),
+    "is suspended": (
+        make_cluster(
+            status=make_status("suspended: it has no Pods", Suspended="True", Ready="False")
+        ),
+        LATE,
+        "suspended",
+        "suspended: it has no Pods",
+    ),
+    "is resumed": (
+        make_cluster(status=make_status("starts", Suspended="False", Ready="False")),
+        LATE,
+        "waiting",
+        "starts",
+    ),
     "is being deleted": (
         make_cluster(status=WELL, deletionTimestamp="2026-11-20T11:00:00Z"),
         LATE,

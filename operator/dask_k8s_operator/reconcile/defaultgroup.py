@@ -1,0 +1,102 @@
+"""What ought to happen to the worker group that a cluster makes for itself.
+
+Guarantees that the count is the last one that a person set, on the cluster or on the group, and
+that whatever else is edited on the cluster reaches the group. Refuses to fight an autoscaler.
+"""
+
+from __future__ import annotations
+
+from ..resources.builders import build_default_group, build_default_group_metadata
+from ..resources.kinds import DASK_CLUSTERS, DASK_WORKER_GROUPS
+from ..resources.names import AGREED_REPLICAS_ANNOTATION, default_group_name
+from ..resources.owners import is_of_namesake, is_owned_by
+from ..resources.passing import find_metadata_changes
+from .observedcluster import ObservedCluster
+from .plan import Create, Manifest, Patch, Write
+
+# What else of the cluster's spec.worker the group has.
+_FOLLOWED = ("metadata", "spec", "retireTimeout")
+
+
+def settle_default_group(observed: ObservedCluster) -> list[Write]:
+    """Make the group, or bring it up to date: one kind of change at a time."""
+    group, cluster = observed.default_group, observed.cluster
+    if group is None:
+        return [Create(DASK_WORKER_GROUPS, build_default_group(cluster))]
+    if is_of_namesake(group, DASK_CLUSTERS, cluster):
+        return []  # goes with the cluster that had this name before; then the watch says so
+    metadata = group["metadata"]
+    place = (DASK_WORKER_GROUPS, metadata["namespace"], metadata["name"])
+    # Not side by side: the first holds for one version of the group only.
+    writes = _settle_replicas(observed, group)
+    if writes:
+        return writes
+    changes = _changed_worker(group, build_default_group(cluster))
+    if changes:
+        return [Patch(*place, changes)]
+    changed = find_metadata_changes(group, build_default_group_metadata(cluster))
+    return [Patch(*place, {"metadata": changed})] if changed and is_owned_by(group, cluster) else []
+
+
+def _changed_worker(group: Manifest, built: Manifest) -> list[Manifest]:
+    # A JSON patch, since a merge patch cannot take a key away from what it replaces.
+    before, after = group["spec"]["worker"], built["spec"]["worker"]
+    return [
+        {"op": "add", "path": f"/spec/worker/{key}", "value": after[key]}
+        if key in after
+        else {"op": "remove", "path": f"/spec/worker/{key}"}
+        for key in _FOLLOWED
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _settle_replicas(observed: ObservedCluster, group: Manifest) -> list[Write]:
+    """Let the last edit win: what differs from the count last agreed upon was edited since."""
+    cluster = observed.cluster
+    metadata, group_metadata = cluster["metadata"], group["metadata"]
+    of_cluster = int(cluster["spec"]["worker"].get("replicas", 1))
+    of_group = int(group["spec"]["worker"].get("replicas", 1))
+    agreed = (group_metadata.get("annotations") or {}).get(AGREED_REPLICAS_ANNOTATION)
+    is_cluster_edited = agreed != str(of_cluster) and agreed is not None
+    if of_group == of_cluster:
+        return [] if agreed == str(of_cluster) else [_agree(group, of_cluster)]
+    if agreed is None or is_cluster_edited:
+        return [_agree(group, of_cluster, set_group=agreed is not None)]
+    if _is_autoscaled(observed, group):
+        # Its count is the autoscaler's; written up, it would fight whoever applies the cluster.
+        return []
+    return [
+        Patch(
+            DASK_CLUSTERS,
+            metadata["namespace"],
+            metadata["name"],
+            {
+                # If the cluster was edited meanwhile, that edit wins the next time round.
+                "metadata": {"resourceVersion": metadata.get("resourceVersion")},
+                "spec": {"worker": {"replicas": of_group}},
+            },
+        ),
+    ]
+
+
+def _agree(group: Manifest, replicas: int, *, set_group: bool = True) -> Patch:
+    metadata = group["metadata"]
+    annotations = {AGREED_REPLICAS_ANNOTATION: str(replicas)}
+    body: Manifest = {
+        "metadata": {
+            "annotations": annotations,
+            "resourceVersion": metadata.get("resourceVersion"),
+        }
+    }
+    if set_group:
+        body["spec"] = {"worker": {"replicas": replicas}}
+    return Patch(DASK_WORKER_GROUPS, metadata["namespace"], metadata["name"], body)
+
+
+def _is_autoscaled(observed: ObservedCluster, group: Manifest) -> bool:
+    default = default_group_name(observed.cluster["metadata"]["name"])
+    return any(
+        autoscaler["spec"].get("workerGroup", default) == group["metadata"]["name"]
+        for autoscaler in observed.autoscalers
+        if not autoscaler["metadata"].get("deletionTimestamp")
+    )

@@ -8,7 +8,6 @@ raised, to be tried again. Refuses to decide anything.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -23,14 +22,11 @@ from ..kube.errors import (
     NotFoundError,
     TooManyRequestsError,
 )
-from ..reconcile.plan import Create, Delete, Manifest, Notice, Patch, Plan, Refusal, Write
-from ..resources.builders import build_event
-from ..resources.kinds import EVENTS, Kind
+from ..reconcile.plan import Create, Delete, Manifest, Patch, Plan, Refusal, Write
+from ..resources.kinds import Kind
 from ..resources.names import WORKER_GROUP_LABEL
-from ..resources.times import format_time
 from .cache import Cache
-
-logger = logging.getLogger("dask_k8s_operator")
+from .tell import Teller
 
 _REFUSALS = (InvalidError, ForbiddenError, NotFoundError)
 
@@ -58,8 +54,7 @@ class Applier:
     ) -> None:
         self._client = client
         self._cache = cache
-        self._clock = clock
-        self._random_hex = random_hex
+        self._teller = Teller(client, clock=clock, random_hex=random_hex)
 
     async def apply(self, kind: Kind, item: Manifest, plan: Plan) -> tuple[Refusal, ...]:
         """Write a plan about ``item``; the status is written even when something else fails."""
@@ -78,7 +73,7 @@ class Applier:
                 break
         await self._write_status(kind, item, plan.status)
         if not refusals and not failures:
-            await self._tell(kind, item, plan.notices)
+            await self._teller.tell(kind, item, plan.notices)
         for failure in failures:
             raise failure
         return tuple(refusals)
@@ -148,16 +143,10 @@ class Applier:
 
     async def _delete(self, write: Delete) -> None:
         place = (write.kind, write.namespace, write.name, write.uid)
-        force: dict[str, Any] = {"grace_period_s": 0} if write.is_forced else {}
         try:
             # Background also where the API's own default is to orphan.
             answer = await self._client.delete(
-                write.kind,
-                write.name,
-                write.namespace,
-                uid=write.uid,
-                propagation="Background",
-                **force,
+                write.kind, write.name, write.namespace, uid=write.uid, propagation="Background"
             )
         except NotFoundError:
             self._cache.remember_deleted(*place)
@@ -185,31 +174,6 @@ class Applier:
         except NotFoundError:
             return  # deleted meanwhile
         self._cache.remember(kind, changed)
-
-    async def _tell(self, kind: Kind, item: Manifest, notices: tuple[Notice, ...]) -> None:
-        metadata = item["metadata"]
-        for notice in notices:
-            logger.info(
-                "%s %s/%s: %s: %s",
-                kind.kind,
-                metadata["namespace"],
-                metadata["name"],
-                notice.reason,
-                notice.message,
-            )
-            event = build_event(
-                {**item, "apiVersion": kind.api_version, "kind": kind.kind},
-                name=f"{metadata['name']}.{self._random_hex(8)}",
-                event_type=notice.kind,
-                reason=notice.reason,
-                message=notice.message,
-                time=format_time(self._clock()),
-            )
-            try:
-                await self._client.create(EVENTS, event)
-            except KubeError as error:
-                # An Event is a courtesy: the work it tells of is done.
-                logger.warning("cannot write an Event about %s: %s", metadata["name"], error)
 
 
 def diff_status(before: Manifest | None, after: Manifest | None) -> Manifest | None:

@@ -143,10 +143,16 @@ class Applier:
 
     async def _delete(self, write: Delete) -> None:
         place = (write.kind, write.namespace, write.name, write.uid)
+        force: dict[str, Any] = {"grace_period_s": 0} if write.is_forced else {}
         try:
             # Background also where the API's own default is to orphan.
             answer = await self._client.delete(
-                write.kind, write.name, write.namespace, uid=write.uid, propagation="Background"
+                write.kind,
+                write.name,
+                write.namespace,
+                uid=write.uid,
+                propagation="Background",
+                **force,
             )
         except NotFoundError:
             self._cache.remember_deleted(*place)

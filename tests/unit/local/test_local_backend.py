@@ -8,9 +8,9 @@ import pytest
 from dask_k8s_jupyter.local.api import reading
 from dask_k8s_jupyter.local.api.access import Attributes, Authorizer, Tokens, User, rule_allows
 from dask_k8s_jupyter.local.api.backend import Backend
-from dask_k8s_jupyter.local.api.reading import WriteOptions
 from dask_k8s_jupyter.local.api.bootstrap import create_first_objects
 from dask_k8s_jupyter.local.api.garbage import DeleteOptions
+from dask_k8s_jupyter.local.api.reading import WriteOptions
 from dask_k8s_jupyter.local.api.statuses import StatusError
 from dask_k8s_operator.resources.crds import build_crds
 from dask_k8s_operator.resources.manifests import build_operator_manifests
@@ -166,7 +166,7 @@ def test_the_systems_metadata_cannot_be_written(api):
     body = {"metadata": {"creationTimestamp": "2000-01-01T00:00:00Z", "labels": {"a": "b"}}}
     after = api.patch("configmaps", "x", body)["metadata"]
     assert after["creationTimestamp"] == before["creationTimestamp"]
-    with pytest.raises(StatusError, match="metadata.uid: Invalid value"):
+    with pytest.raises(StatusError, match=r"metadata\.uid: Invalid value"):
         api.patch("configmaps", "x", {"metadata": {"uid": "other"}})
 
 

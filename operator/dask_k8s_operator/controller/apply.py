@@ -151,13 +151,16 @@ class Applier:
                 write.name,
                 write.namespace,
                 uid=write.uid,
+                resource_version=write.resource_version,
                 propagation="Background",
                 **force,
             )
         except NotFoundError:
             self._cache.remember_deleted(*place)
         except ConflictError:
-            pass  # a namesake lives there now
+            if write.resource_version:
+                raise  # it is not what it was when this was decided
+            # A namesake lives there now.
         else:
             if (answer.get("metadata") or {}).get("deletionTimestamp"):
                 self._cache.remember(write.kind, answer)

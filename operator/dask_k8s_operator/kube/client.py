@@ -202,23 +202,25 @@ class KubeClient:
         grace_period_s: int | None = None,
         propagation: Literal["Background", "Foreground", "Orphan"] | None = None,
         uid: str | None = None,
+        resource_version: str | None = None,
     ) -> JsonObject:
-        """Delete an object, only the one with ``uid`` if given.
+        """Delete an object, only the one with ``uid`` and as of ``resource_version`` if given.
 
         Raises
         ------
         NotFoundError
             When it is gone already.
         ConflictError
-            When another object has the name now.
+            When another object has the name now, or it has changed since.
         """
         options: JsonObject = {"apiVersion": "v1", "kind": "DeleteOptions"}
         if grace_period_s is not None:
             options["gracePeriodSeconds"] = grace_period_s
         if propagation:
             options["propagationPolicy"] = propagation
-        if uid:
-            options["preconditions"] = {"uid": uid}
+        preconditions = {"uid": uid, "resourceVersion": resource_version}
+        if uid or resource_version:
+            options["preconditions"] = {k: v for k, v in preconditions.items() if v}
         target = _target("delete", kind, namespace, name)
         return await self._object("DELETE", kind.path(namespace, name), target, body=options)
 

@@ -128,12 +128,13 @@ class Draft:
     look_again_s: float | None = None
     replaced: int = 0
 
-    def delete(self, pods: list[Manifest]) -> None:
-        """Delete Pods."""
-        self.deletions += [
-            Delete(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"], uid_of(pod))
-            for pod in pods
-        ]
+    def delete(self, pods: list[Manifest], *, as_seen: bool = False) -> None:
+        """Delete Pods; ``as_seen`` only if nothing has become of them since."""
+        for pod in pods:
+            metadata = pod["metadata"]
+            version = metadata.get("resourceVersion") if as_seen else None
+            place = (metadata["namespace"], metadata["name"])
+            self.deletions.append(Delete(PODS, *place, uid_of(pod), resource_version=version))
 
     def deletes(self, pod: Manifest) -> bool:
         """Whether a Pod is deleted already."""

@@ -42,13 +42,22 @@ class Patch:
 
 @dataclass(frozen=True)
 class Delete:
-    """Delete the one object with this uid; ``is_forced`` without waiting for its node."""
+    """Delete the one object with this uid.
+
+    Parameters
+    ----------
+    is_forced
+        Delete it without waiting for its node.
+    resource_version
+        Delete it only as it was seen; None deletes it whatever became of it.
+    """
 
     kind: Kind
     namespace: str
     name: str
     uid: str
     is_forced: bool = False
+    resource_version: str | None = None
 
 
 Write = Create | Patch | Delete

@@ -117,7 +117,8 @@ def shrink(observed: ObservedGroup, draft: Draft, now: float) -> None:
         return
     youngest = sorted(observed.standing_as("pending"), key=created_s, reverse=True)
     unstarted = youngest[:excess]
-    draft.delete(unstarted)
+    # One that began to run meanwhile may have work by now.
+    draft.delete(unstarted, as_seen=True)
     if unstarted:
         message = f"{count_of(len(unstarted), 'worker')} that did not run yet removed"
         draft.tell("ScaledDown", message)

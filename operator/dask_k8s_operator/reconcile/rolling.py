@@ -21,7 +21,8 @@ def roll(observed: ObservedGroup, draft: Draft, now: float) -> None:
     if len(observed.live) > observed.desired:
         return  # first there are as many as asked for
     unstarted = [pod for pod in _outdated(observed) if not _has_begun(pod)]
-    draft.delete(unstarted)
+    # One that began to run meanwhile may have work by now.
+    draft.delete(unstarted, as_seen=True)
     if unstarted:
         message = f"{count_of(len(unstarted), 'worker')} of an older spec that did not run removed"
         draft.tell("Updating", message)

@@ -91,6 +91,13 @@ def test_of_pods_that_do_not_run_yet_the_youngest_go_first(make, decide):
     assert deleted(decide(pods, 1)) == ["w10", "w20"]
 
 
+def test_a_pod_goes_for_not_running_only_while_that_is_so(make, decide):
+    pod = make.pod("w1", "pending")
+    pod["metadata"]["resourceVersion"] = "12"
+    plan = decide([pod], 0)
+    assert [write.resource_version for write in written(plan)] == ["12"]
+
+
 def test_running_workers_are_marked_first_and_deleted_only_when_drained(make, decide):
     pods = [make.pod(f"w{i}", ip=f"10.0.0.{i}") for i in (1, 2, 3)]
     plan = decide(pods, 1, report=report_of(load(1, 5), load(2), load(3, 1)))

@@ -79,7 +79,7 @@ class History:
         self.api.observers.append(self._record)
         self.hub = WatchHub(self.api, self.weather)
         self.dask = Dask(self.api, _lots(seed, "dask"))
-        self.rules = Rules(self.api, self.dask, self.weather.sight_s)
+        self.rules = Rules(self.api, self.dask, self.weather.sight_s, self.weather.haste_s)
         lots = _lots(seed, "node")
         self.node = Node(
             self.api,

@@ -58,10 +58,15 @@ class Rules:
         The truth.
     sight_s
         How old what an operator knows may be, at a moment.
+    haste_s
+        How long it takes to ask a scheduler, decide and write.
     """
 
-    def __init__(self, api: ApiServer, dask: Dask, sight_s: Callable[[float], float]) -> None:
+    def __init__(
+        self, api: ApiServer, dask: Dask, sight_s: Callable[[float], float], haste_s: float
+    ) -> None:
         self._sight_s = sight_s
+        self._haste_s = haste_s
         self.broken: RuleBroken | None = None
         # When each number of operators began.
         self.operators: list[tuple[float, int]] = [(0.0, 1)]
@@ -184,7 +189,7 @@ class Rules:
 
     def _judge_loss(self, pod: Manifest, by: str) -> None:
         worker = self._dask.workers.get(pod["metadata"]["uid"])
-        if worker is None or worker.scheduler is None or self._is_excused(worker):
+        if worker is None or worker.scheduler is None or self._is_excused(pod, worker):
             return
         scheduler, now = worker.scheduler, self._api.loop.time()
         takers = [
@@ -197,15 +202,17 @@ class Rules:
             what = f"{lost} results and {len(worker.processing)} tasks; {len(takers)} could help"
             self._break(4, f"{by} deleted worker {_name(pod)} with {what}")
 
-    def _is_excused(self, worker: Worker) -> bool:
+    def _is_excused(self, pod: Manifest, worker: Worker) -> bool:
         scheduler, now = worker.scheduler, self._api.loop.time()
-        if scheduler is None or now - worker.connected_s < self.sight_s:
-            return True  # it had just come, or its scheduler had
+        if scheduler is None or now - scheduler.started_s < self.sight_s:
+            return True  # the operator could not know yet that there is a scheduler
+        if _is_marked(pod) and now - worker.connected_s < self._haste_s:
+            return True  # it came after the scheduler was asked for it
         silent_s = scheduler.silent_since_s
         if silent_s is not None and now - silent_s >= UNREACHABLE_TIMEOUT_S - 1.0:
             return True
-        pod = self._api.find_uid(scheduler.uid)
-        return pod is None or bool(pod["metadata"].get("deletionTimestamp"))
+        place = self._api.find_uid(scheduler.uid)
+        return place is None or bool(place["metadata"].get("deletionTimestamp"))
 
     def _judge_cluster_deletion(self, cluster: Manifest) -> None:
         metadata = cluster["metadata"]

@@ -84,10 +84,15 @@ class Weather:
             return 0.01
         return self.rng.uniform(0.0, self.longest_lag_s)
 
+    @property
+    def haste_s(self) -> float:
+        """How long it takes to ask a scheduler, decide and write."""
+        # A decision about a group has up to four steps, each of a way there and back.
+        return SIGHT_S + 8 * self.latency_s[1]
+
     def sight_s(self, now: float) -> float:
         """How old what an operator acts upon may be: what it saw, decided and then wrote."""
-        # A decision about a group has up to four steps, each of a way there and back.
-        plain_s = SIGHT_S + 8 * self.latency_s[1] + self.longest_lag_s
+        plain_s = self.haste_s + self.longest_lag_s
         if "drop" in self.events:
             plain_s += COMES_TO_LIGHT_S
         # After a while without the API, the watches pause for up to as long again.

@@ -314,12 +314,14 @@ def track_update(
     resource: Resource, new: Object, old: Object, manager: str, subresource: str
 ) -> None:
     """After a plain write to an object that was applied once, pass on what it changed."""
-    entries = old["metadata"].get("managedFields")
+    entries, sent = old["metadata"].get("managedFields"), new["metadata"].get("managedFields")
     if entries is None:
         new["metadata"].pop("managedFields", None)
         return
-    if new["metadata"].get("managedFields") == []:
+    if sent == []:
         return
+    # Whoever sends others hands fields over, as kubectl does when it goes over to apply.
+    entries = entries if sent is None else sent
     changed = _changed_paths(_Walker(resource), entries, new, old)
     kept = []
     for entry in entries:

@@ -363,8 +363,11 @@ class Backend:
 
 
 def _comparable(value: Object) -> Object:
-    metadata = {k: v for k, v in value["metadata"].items() if k != "managedFields"}
-    return {**value, "metadata": metadata}
+    """What makes a write a change: all but the times at which managers wrote."""
+    metadata = value["metadata"]
+    entries = metadata.get("managedFields") or []
+    managed = [{key: entry[key] for key in entry if key != "time"} for entry in entries]
+    return {**value, "metadata": {**metadata, "managedFields": managed}}
 
 
 def _check_finalizers(new: Object, old: Object) -> list[statuses.Cause]:

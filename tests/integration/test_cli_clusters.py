@@ -1,0 +1,217 @@
+"""A day with ``dask-k8s``, the real process, on any Kubernetes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+DASK_K8S = str(Path(sys.executable).with_name("dask-k8s"))
+DASK = str(Path(sys.executable).with_name("dask"))
+PATIENCE_S = 120
+SMALL = ("--cpu", "100m", "--memory", "512Mi")
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def environment(kubeconfig: Path, dask_image: str, namespace: str) -> dict[str, str]:
+    """That of a person who has set namespace and image once."""
+    return {
+        **os.environ,
+        "KUBECONFIG": str(kubeconfig),
+        "DASK_KUBERNETES__IMAGE": dask_image,
+        "DASK_KUBERNETES__NAMESPACE": namespace,
+    }
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Run:
+    """Run ``dask-k8s``; fails unless it ends with ``code``."""
+
+    def run(*arguments: str, code: int = 0, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        ended = subprocess.run(
+            [DASK_K8S, *arguments],
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+        )
+        assert ended.returncode == code, f"{arguments}: {ended.stdout}{ended.stderr}"
+        assert "Traceback" not in ended.stderr
+        return ended
+
+    return run
+
+
+def test_a_day_with_a_cluster(run: Run, namespace: str) -> None:
+    created = run("create", "demo", "--n-workers", "1", *SMALL)
+    assert re.search(rf"{namespace} +demo +running +1/1", created.stdout), created.stdout
+    assert f"Starting {namespace}/demo: " in created.stderr
+
+    assert "demo exists already" in run("create", "demo", code=1).stderr
+
+    scaled = json.loads(run("scale", "demo", "2", "-o", "json").stdout)
+    assert (scaled["state"], scaled["workers"]["ready"]) == ("running", 2)
+
+    [listed] = yaml.safe_load(run("list", "-o", "yaml").stdout)
+    assert (listed["name"], listed["workers"]["desired"]) == ("demo", 2)
+    assert f"{namespace}  demo" in run("list", "--all-namespaces").stdout
+
+    assert "Scheduler at" in run("logs", "demo").stdout
+    workers = run("logs", "demo", "--component", "worker", "--tail", "5").stdout.splitlines()
+    assert {line.split(" | ")[0][: len("demo-default-worker")] for line in workers} == {
+        "demo-default-worker"
+    }
+
+    happened = run("events", "demo").stdout
+    assert "DaskWorkerGroup/demo-default" in happened
+    assert "ScaledUp" in happened
+    assert json.loads(run("events", "demo", "-o", "json").stdout)[-1]["object"]
+
+    asked = run("scale", "demo", "0", code=1)
+    assert "results held there are lost" in asked.stderr
+    assert "Add --yes" in asked.stderr
+
+    adapted = json.loads(
+        run("adapt", "demo", "--minimum", "1", "--maximum", "3", "-o", "json").stdout
+    )
+    assert adapted["adaptive"] == {"minimum": 1, "maximum": 3}
+
+    refused = run("delete", "demo", code=1, stdin="n\n")
+    assert "is lost." in refused.stderr
+    assert "Nothing was changed" in refused.stderr
+    assert f"{namespace}/demo is gone" in run("delete", "demo", stdin="y\n").stdout
+    assert "dask-k8s create" in run("list").stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("scale", "nothing", "2"),
+        ("adapt", "nothing", "--maximum", "2"),
+        ("logs", "nothing"),
+        ("events", "nothing"),
+        ("delete", "nothing", "--yes"),
+        ("port-forward", "nothing"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_one_sentence(
+    arguments: tuple[str, ...], run: Run, namespace: str
+) -> None:
+    said = run(*arguments, code=1).stderr
+    assert f"There is no DaskCluster {namespace}/nothing" in said
+
+
+def test_a_cluster_that_cannot_start_says_why_and_stays(
+    run: Run, missing_image: str, namespace: str
+) -> None:
+    failed = run("create", "demo", "--image", missing_image, code=1)
+    assert "Error: " in failed.stderr
+    assert missing_image in failed.stderr
+    assert f"`dask-k8s delete demo -n {namespace}` removes it" in failed.stderr
+    assert f"{namespace}  demo  failing" in run("list").stdout
+    assert "demo is gone" in run("delete", "demo", "--yes").stdout
+
+
+def test_a_namespace_that_is_not_there_is_named(run: Run) -> None:
+    assert "no-such-namespace" in run("create", "demo", "-n", "no-such-namespace", code=1).stderr
+
+
+def test_what_gen_writes_is_accepted(
+    run: Run, kubectl: Callable[..., str], environment: dict[str, str]
+) -> None:
+    written = [
+        run("gen", "cluster", "--name", "demo", "-e", "A=b=c", *SMALL).stdout,
+        run("gen", "worker", "--cluster", "demo", "--name", "big", *SMALL).stdout,
+        run("gen", "job", "--name", "nightly", "--n-workers", "0", "--", "python", "x.py").stdout,
+    ]
+    for manifest in written:
+        kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=manifest)
+    # The same through Dask's own command.
+    theirs = subprocess.run(
+        [DASK, "kubernetes", "gen", "cluster", "--name", "demo", "-e", "A=b=c", *SMALL],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert theirs.stdout == written[0]
+
+
+def test_a_scheduler_is_reached_named_followed_and_forwarded(
+    run: Run, environment: dict[str, str], namespace: str
+) -> None:
+    run("create", "demo", "--n-workers", "0")
+    assert "has no worker group 'gpu'" in run("scale", "demo", "1", "-g", "gpu", code=1).stderr
+    _check_completion(environment)
+    _check_forwarding(environment)
+    following = _start([DASK_K8S, "logs", "demo", "--follow"], environment)
+    try:
+        assert following.stdout is not None
+        assert following.stdout.readline()
+        run("delete", "demo", "--yes")
+        # The stream ends with the scheduler.
+        assert following.wait(PATIENCE_S) is not None
+    finally:
+        following.kill()
+        following.communicate()
+
+
+def _check_completion(environment: dict[str, str]) -> None:
+    asked = {
+        "_DASK_K8S_COMPLETE": "bash_complete",
+        "COMP_WORDS": "dask-k8s scale de",
+        "COMP_CWORD": "2",
+    }
+    completing = _start([DASK_K8S], {**environment, **asked})
+    assert completing.communicate(timeout=PATIENCE_S)[0].split() == ["plain,demo"]
+
+
+def _check_forwarding(environment: dict[str, str]) -> None:
+    forwarding = _start(
+        [DASK, "kubernetes", "port-forward", "demo"], {**environment, "PYTHONWARNINGS": "ignore"}
+    )
+    try:
+        assert forwarding.stdout is not None
+        scheduler, dashboard = (forwarding.stdout.readline() for _ in range(2))
+        assert re.fullmatch(r"Scheduler at: tcp://127\.0\.0\.1:\d+\n", scheduler)
+        address = dashboard.removeprefix("Dashboard at: ").strip()
+        with urllib.request.urlopen(address, timeout=20) as page:  # noqa: S310  it is http
+            assert page.status == 200
+        forwarding.send_signal(signal.SIGINT)
+        assert forwarding.wait(20) == 0
+    finally:
+        forwarding.kill()
+        forwarding.communicate()
+
+
+def _start(command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_without_a_kubeconfig_every_command_says_what_to_do(
+    run: Run, environment: dict[str, Any], tmp_path: Path
+) -> None:
+    environment["KUBECONFIG"] = str(tmp_path / "nothing")
+    for command in (["list"], ["create", "demo"], ["operator", "status"]):
+        said = run(*command, code=1).stderr
+        assert str(tmp_path / "nothing") in said
+        assert "dask-k8s up" in said

@@ -10,7 +10,7 @@ from typing import Any
 import dask
 import pytest
 import yaml
-from distributed import Client
+from distributed import Client, Security
 
 from dask_k8s_jupyter import KubeCluster as OperatorCluster
 from dask_k8s_jupyter.classic import KubeCluster, make_pod_spec, to_cluster_spec
@@ -21,6 +21,7 @@ from dask_k8s_jupyter.errors import (
     NameTakenError,
     PodCrashedError,
 )
+from dask_k8s_jupyter.local.certificates import Authority
 
 # Client and image may differ in the last digit of Python's version.
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions found")
@@ -162,6 +163,34 @@ async def test_workers_end_with_a_scheduler_pod_that_somebody_deleted(
         await cluster.wait_for_workers(1, timeout=60)
         kubectl("delete", "pod", "bare-scheduler", "--grace-period=1", "--wait=false")
         await wait_until(lambda: not staying_pods(kubectl_json), 60, "the worker is deleted too")
+
+
+def test_certificates_of_the_templates_seal_it(namespace: str, dask_image: str) -> None:
+    authority = Authority()
+    issued = authority.issue("dask", ["127.0.0.1"])
+    ca, pem, key = (
+        each.decode() for each in (authority.certificate, issued.certificate, issued.key)
+    )
+    prefix = "DASK_DISTRIBUTED__COMM__"
+    env = {f"{prefix}TLS__CA_FILE": ca, f"{prefix}REQUIRE_ENCRYPTION": "True"}
+    for role in ("SCHEDULER", "WORKER", "CLIENT"):
+        env |= {f"{prefix}TLS__{role}__CERT": pem, f"{prefix}TLS__{role}__KEY": key}
+    security = Security(
+        tls_ca_file=ca, tls_client_cert=pem, tls_client_key=key, require_encryption=True
+    )
+    with (
+        KubeCluster(
+            build_template(dask_image),
+            namespace=namespace,
+            n_workers=1,
+            env=env,
+            protocol="tls://",
+            security=security,
+        ) as cluster,
+        cluster.get_client() as client,
+    ):
+        assert cluster.scheduler_address.startswith("tls://")
+        assert client.submit(operator.add, 1, 2).result(timeout=60) == 3
 
 
 INSIDE = """

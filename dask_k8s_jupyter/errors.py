@@ -18,6 +18,8 @@ DaskKubernetesError                      error
     ├── PodDoesNotFitError               does-not-fit      no node has room for it
     └── StartTimeoutError (TimeoutError) time-out          it took longer than we may wait
 
+VersionMismatchWarning (UserWarning)     different versions of Dask or Python here and there
+
 Guarantees that each says what failed and on which object (``str``), in a few words (``title``),
 and what to do about it (``fix``, None where nothing is known; commands stand in backticks); and
 that ``code`` never changes. Refuses to hide causes: what an exception was made from is its
@@ -220,6 +222,10 @@ class StartTimeoutError(ClusterStartError, TimeoutError):
     code = "time-out"
     title = "The cluster did not start in time"
     fix = "Wait longer with `resource_timeout=` (seconds)"
+
+
+class VersionMismatchWarning(UserWarning):
+    """This process and a cluster run different versions of Dask or Python."""
 
 
 def explain(exc: BaseException) -> DaskKubernetesError:

@@ -12,35 +12,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Generator, Mapping
 from datetime import datetime
 from typing import Any
 
-from dask.utils import parse_timedelta
 from distributed.core import Status, rpc
 from distributed.deploy.cluster import Cluster
-from distributed.utils import Log, Logs
 
 from dask_k8s_jupyter.errors import DaskKubernetesError, explain
 from dask_k8s_operator.kube.errors import KubeError
 
-from . import actions
-from .checks import Command, Env, Resources
+from .checks import Command, Env, Resources, check_flag
 from .dashboard import build_dashboard_link
+from .display import StartDisplay
 from .exits import close_at_exit, forget
-from .logs import read_cluster_logs
-from .observed import Adaptivity, ObservedWorkers, SchedulerJupyter
+from .following import FollowedWorkers
+from .observed import ObservedWorkers, SchedulerJupyter
 from .panel import Panel
 from .session import Session
-from .settings import CreateMode, resolve_bounds, resolve_settings
+from .settings import CreateMode, resolve_settings
 from .signal import Signal
-from .spec import vary_worker_spec
-from .workers import subscribe_again, wait_for_workers
+from .steering import Steering
+from .versions import VersionCheck
 
 logger = logging.getLogger(__name__)
 
 
-class KubeCluster(ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[misc]
+class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[misc]
     """Launch a Dask cluster on Kubernetes, or connect to one.
 
     Every argument that is None takes its value from the ``kubernetes`` section of Dask's
@@ -76,13 +75,20 @@ class KubeCluster(ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[m
     scheduler_service_type
         ClusterIP, NodePort or LoadBalancer.
     custom_cluster_spec
-        A whole DaskCluster (a dict, or the path of a YAML file) in place of the arguments above.
+        A whole DaskCluster (a dict, the path of a YAML file, or YAML text) in place of the
+        arguments that would say the same.
     scheduler_forward_port
         Local port for the dashboard; None for any free one.
     jupyter
         Also run a Jupyter server in the scheduler.
     quiet
         Say nothing while starting.
+    scheduler_image, worker_image, scheduler_resources, worker_resources
+        Of the scheduler or of the workers alone, in place of ``image`` and ``resources``.
+    scheduler_env, worker_env
+        Added to ``env``, for the scheduler or the workers alone.
+    keep_on_failure
+        Whether what was created stays when the start fails, to be looked at.
     kubeconfig, context
         Which Kubernetes; None for the Pod's service account, KUBECONFIG or ``~/.kube/config``.
     loop, asynchronous, **kwargs
@@ -92,6 +98,8 @@ class KubeCluster(ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[m
     ------
     DaskKubernetesError
         When it cannot start; see ``dask_k8s_jupyter.errors`` for the tree.
+    InvalidSpecError
+        When an argument is not valid (a ValueError); nothing has been created then.
 
     Examples
     --------
@@ -101,6 +109,7 @@ class KubeCluster(ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[m
     """
 
     _watch_worker_status_task: asyncio.Task[None] | None
+    _version_check: VersionCheck | None = None
 
     def __init__(
         self,
@@ -118,7 +127,7 @@ class KubeCluster(ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[m
         idle_timeout: float | None = None,
         resource_timeout: float | None = None,
         scheduler_service_type: str | None = None,
-        custom_cluster_spec: str | Mapping[str, Any] | None = None,
+        custom_cluster_spec: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         scheduler_forward_port: int | None = None,
         jupyter: bool | None = None,
         loop: Any = None,
@@ -126,6 +135,13 @@ class KubeCluster(ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[m
         quiet: bool = False,
         kubeconfig: str | None = None,
         context: str | None = None,
+        scheduler_image: str | None = None,
+        worker_image: str | None = None,
+        scheduler_resources: Resources = None,
+        worker_resources: Resources = None,
+        scheduler_env: Env = None,
+        worker_env: Env = None,
+        keep_on_failure: bool = False,
         **kwargs: Any,
     ) -> None:
         settings = resolve_settings(
@@ -145,7 +161,15 @@ class KubeCluster(ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[m
             custom_cluster_spec=custom_cluster_spec,
             scheduler_forward_port=scheduler_forward_port,
             jupyter=jupyter,
+            scheduler_image=scheduler_image,
+            worker_image=worker_image,
+            scheduler_resources=scheduler_resources,
+            worker_resources=worker_resources,
+            scheduler_env=scheduler_env,
+            worker_env=worker_env,
+            keep_on_failure=keep_on_failure,
         )
+        check_flag("quiet", quiet)
         self.session = Session(settings, kubeconfig, context)
         self._workers_signal = Signal()
         self._ending = asyncio.Lock()
@@ -153,6 +177,7 @@ class KubeCluster(ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[m
             name=settings.name, loop=loop, asynchronous=asynchronous, quiet=quiet, **kwargs
         )
         self._panel = Panel(self)
+        self._display = StartDisplay(lambda: self.quiet or self._panel.is_shown)
         if not self.called_from_running_loop:
             self._start_in_thread()
 
@@ -171,80 +196,6 @@ class KubeCluster(ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[m
         """
         return cls(name=name, create_mode=CreateMode.CONNECT_ONLY, **kwargs)
 
-    def scale(self, n: int, worker_group: str = actions.DEFAULT_GROUP) -> Any:
-        """Ask for a fixed number of workers, and end adaptive scaling of that group.
-
-        Parameters
-        ----------
-        n
-            How many workers.
-        worker_group
-            Short or full name of a worker group.
-
-        Examples
-        --------
-        >>> cluster.scale(7, worker_group="highmem")  # doctest: +SKIP
-        """
-        return self.sync(self._scale, n, worker_group)
-
-    def adapt(self, minimum: int | None = None, maximum: int | None = None) -> Any:
-        """Let the scheduler's load choose the number of workers; the operator does it.
-
-        Parameters
-        ----------
-        minimum
-            Workers to keep; None for 0.
-        maximum
-            Workers to have at most; None for ``kubernetes.count.max``, or else 1000.
-
-        Examples
-        --------
-        >>> cluster.adapt(minimum=1, maximum=10)  # doctest: +SKIP
-        """
-        bounds = resolve_bounds(minimum, maximum)
-        return Adaptivity(*bounds, self.sync(self._adapt, *bounds))
-
-    def add_worker_group(
-        self,
-        name: str,
-        n_workers: int = 3,
-        image: str | None = None,
-        resources: Resources = None,
-        worker_command: Command | None = None,
-        env: Env = None,
-        custom_spec: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Create a worker group; what is None is as in the cluster's default group.
-
-        Parameters
-        ----------
-        name
-            Short name; the resource is called ``{cluster}-{name}``.
-        n_workers, image, resources, worker_command, env
-            As of the cluster.
-        custom_spec
-            A whole ``worker`` section, as ``make_worker_spec`` builds it, in place of these.
-
-        Examples
-        --------
-        >>> cluster.add_worker_group("highmem", n_workers=2)  # doctest: +SKIP
-        """
-        varied = (n_workers, image, resources, env, worker_command)
-        return self.sync(self._add_worker_group, name, varied, custom_spec)
-
-    def delete_worker_group(self, name: str) -> Any:
-        """Delete a worker group by its short or full name."""
-        return self.sync(self._delete_worker_group, name)
-
-    def get_logs(self) -> Any:
-        """Get the logs of the scheduler and of all workers by Pod.
-
-        Examples
-        --------
-        >>> print(cluster.get_logs()["demo-scheduler"])  # doctest: +SKIP
-        """
-        return self.sync(self._get_logs)
-
     def close(self, timeout: float | None = 3600) -> Any:
         """Close the connection, and delete the cluster if we created it (``shutdown_on_close``).
 
@@ -258,10 +209,18 @@ class KubeCluster(ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[m
             self._loop_runner.stop()
         return closing
 
-    @property
-    def namespace(self) -> str:
-        """Where the cluster is."""
-        return self.session.namespace
+    def generate_rich_output(self) -> Any:
+        """Get what the display shows, as a renderable of rich: each step, and what is waited for.
+
+        Examples
+        --------
+        >>> rich.print(cluster.generate_rich_output())  # doctest: +SKIP
+        """
+        from rich.text import Text
+
+        waits_for = self._display.waits_for
+        lines = [*self._display.lines, *([Text(f"… {waits_for}")] if waits_for else [])]
+        return Text("\n").join(lines)
 
     @property
     def dashboard_link(self) -> str:
@@ -283,9 +242,9 @@ class KubeCluster(ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[m
             self.sync(self._guarded, self._begin)
             self._panel.show()
             self.sync(self._guarded, self._finish)
-        except BaseException:
+        except BaseException as error:
             # After Ctrl-C the step is still cleaning up: wait for it before its loop ends.
-            self.sync(self._end, "failed", delete=self.session.is_new)
+            self.sync(self._end, "failed", delete=self._takes_back(error))
             self._loop_runner.stop()
             raise
 
@@ -300,25 +259,40 @@ class KubeCluster(ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[m
             await step()
         except BaseException as error:
             try:
-                await self._end("failed", delete=self.session.is_new)
+                await self._end("failed", delete=self._takes_back(error))
             except DaskKubernetesError:
                 logger.exception("what was created may stay: %s/%s", self.namespace, self.name)
             if isinstance(error, KubeError):
                 raise explain(error) from error
             raise
 
+    def _takes_back(self, error: BaseException) -> bool:
+        """Whether what was created goes when the start ends like this."""
+        if not self.session.is_new:
+            return False
+        keeps = self.session.settings.keep_on_failure and isinstance(error, Exception)
+        if keeps and self.status != Status.closed:
+            where = f"{self.namespace}/{self.name}"
+            self._log_wait(f"DaskCluster {where} stays: `dask-k8s delete {self.name}` deletes it")
+        return not keeps
+
     async def _begin(self) -> None:
         self.status = Status.starting
+        self._display.begin("Connecting to Kubernetes")
         await self.session.open()
 
     async def _finish(self) -> None:
         verb = "Created" if self.session.is_new else "Found"
         self._log(f"{verb} DaskCluster {self.namespace}/{self.name}")
-        host, port = await self.session.wait_started(self._log)
+        self._display.begin("Waiting for the scheduler")
+        host, port = await self.session.wait_started(self._log_wait)
         self.scheduler_comm = rpc(f"tcp://{host}:{port}")
+        self._version_check = VersionCheck(f"{self.namespace}/{self.name}", self._log_wait)
         await super()._start()
+        await self._version_check.check(self.scheduler_comm, self.scheduler_info["workers"])
         close_at_exit(self)
         self._log(f"The scheduler of {self.namespace}/{self.name} is ready: {self.dashboard_link}")
+        self._display.close()
 
     async def _close(self) -> None:
         if self.status in (Status.closing, Status.closed):
@@ -337,62 +311,23 @@ class KubeCluster(ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[m
         """Let go of everything; safe to call again, and while it is under way."""
         async with self._ending:
             forget(self)
+            self._display.close()
+            if self._version_check is not None:
+                await self._version_check.close()
             if self.scheduler_comm is not None:
                 await self.scheduler_comm.close_rpc()
             await self._panel.close(state)
             await self.session.close(delete=delete)
             self.status = Status.closed
 
-    async def _scale(self, n: int, worker_group: str = actions.DEFAULT_GROUP) -> None:
-        client = self.session.client
-        await actions.scale_cluster(client, self.namespace, self.name, n, worker_group)
-
-    async def _adapt(self, minimum: int, maximum: int) -> None:
-        client = self.session.client
-        await actions.adapt_cluster(client, self.namespace, self.name, minimum, maximum)
-
-    async def _add_worker_group(
-        self, name: str, varied: tuple[Any, ...], custom_spec: Mapping[str, Any] | None
-    ) -> None:
-        client = self.session.client
-        if custom_spec is None:
-            cluster = await actions.get_cluster(client, self.namespace, self.name)
-            custom_spec = vary_worker_spec(cluster["spec"]["worker"], *varied)
-        await actions.add_worker_group(client, self.namespace, self.name, name, custom_spec)
-
-    async def _delete_worker_group(self, name: str) -> None:
-        await actions.delete_worker_group(self.session.client, self.namespace, self.name, name)
-
-    async def _get_logs(self) -> Logs:
-        logs = await read_cluster_logs(self.session.client, self.namespace, self.name)
-        return Logs({pod: Log(text) for pod, text in logs.items()})
-
-    async def _wait_for_workers(self, n_workers: int = 0, timeout: float | None = None) -> None:
-        timeout_s = None if timeout is None else float(parse_timedelta(timeout, default="s"))
-        self.scheduler_info = await wait_for_workers(
-            self.session, self.scheduler_comm, self._workers_signal, n_workers, timeout_s
-        )
-
-    async def _watch_worker_status(self, comm: Any) -> None:
-        """Follow the workers, anew when the connection breaks or the scheduler is replaced."""
-        while True:
-            await super()._watch_worker_status(comm)
-            comm, self.scheduler_info = await subscribe_again(self.session, self.scheduler_comm)
-            self._watch_worker_status_comm = comm
-            self._workers_signal.tell()
-
-    def _update_worker_status(self, op: str, msg: Any) -> None:
-        if op == "remove":
-            # Known to be gone already when we have subscribed anew meanwhile.
-            self.scheduler_info["workers"].pop(msg, None)
-        else:
-            super()._update_worker_status(op, msg)
-        self._workers_signal.tell()
-
     def _log(self, log: str) -> None:
+        """Note a step that is done; distributed calls this as well."""
         self._cluster_manager_logs.append((datetime.now(), log))
-        if not self.quiet and not self._panel.is_shown:
-            print(log)
+        self._display.done(log)
+
+    def _log_wait(self, reason: str) -> None:
+        self._cluster_manager_logs.append((datetime.now(), reason))
+        self._display.wait(reason)
 
     def _widget(self) -> Any:
         return self._panel.widget()

@@ -15,10 +15,11 @@ from dask_k8s_jupyter.errors import (
     NameTakenError,
 )
 from dask_k8s_operator.kube import KubeClient
-from dask_k8s_operator.resources.names import COMM_PORT, DASHBOARD_PORT
+from dask_k8s_operator.resources.names import DASHBOARD_PORT
 
 from . import actions
 from .reach import Address, reach
+from .schedulerway import reach_scheduler
 from .settings import CreateMode, Settings
 from .startup import wait_started
 from .watched import WatchedCluster
@@ -80,7 +81,15 @@ class Session:
         self._watched = WatchedCluster(self._client, self.namespace, self.name)
         await self._watched.start()
         # A tunnel may be open before there is anything at its other end.
-        self.dashboard_address = await self._reach(DASHBOARD_PORT, self.settings.forward_port)
+        way = reach(
+            self._client,
+            self.namespace,
+            self.name,
+            DASHBOARD_PORT,
+            port_forward=self.settings.port_forward,
+            local_port=self.settings.forward_port,
+        )
+        self.dashboard_address = await self._tunnels.enter_async_context(way)
 
     async def wait_started(self, say: Callable[[str], None]) -> Address:
         """Wait until the scheduler is there; returns where to reach it."""
@@ -92,7 +101,15 @@ class Session:
             say,
             workers_too=self.is_new,
         )
-        return await self._reach(COMM_PORT, None)
+        scheduler = (self.watched.resource or {}).get("spec", {}).get("scheduler") or {}
+        way = reach_scheduler(
+            self.client,
+            self.namespace,
+            self.name,
+            service_type=(scheduler.get("service") or {}).get("type") or "ClusterIP",
+            port_forward=settings.port_forward,
+        )
+        return await self._tunnels.enter_async_context(way)
 
     async def close(self, *, delete: bool) -> None:
         """Let go of everything, and delete the cluster if told so; one that is gone is fine."""
@@ -122,15 +139,3 @@ class Session:
 
     async def _find(self) -> actions.Manifest:
         return await actions.get_cluster(self.client, self.namespace, self.name)
-
-    async def _reach(self, port: int, local_port: int | None) -> Address:
-        return await self._tunnels.enter_async_context(
-            reach(
-                self.client,
-                self.namespace,
-                self.name,
-                port,
-                port_forward=self.settings.port_forward,
-                local_port=local_port,
-            )
-        )

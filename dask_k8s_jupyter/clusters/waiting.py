@@ -1,0 +1,88 @@
+"""Waits until a cluster is as asked for, on watches.
+
+Guarantees that what waiting will not mend ends the wait with the reason, not with a time-out.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from dask_k8s_jupyter.errors import StartTimeoutError, explain
+from dask_k8s_operator.kube.errors import KubeError
+from dask_k8s_operator.resources.kinds import DASK_WORKER_GROUPS
+
+from .session import Session
+from .signal import wait_any
+from .startup import build_start_error, condition, is_true, said
+
+Resource = dict[str, Any]
+
+
+async def wait_ready(session: Session, timeout_s: float | None) -> None:
+    """Wait until the scheduler and every worker that is asked for are ready.
+
+    Parameters
+    ----------
+    session
+        The cluster.
+    timeout_s
+        How long; None for as long as it takes.
+
+    Raises
+    ------
+    ClusterStartError
+        When a Pod cannot start.
+    StartTimeoutError
+        When time is up.
+    """
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    watched = session.watched
+    where = f"DaskCluster {session.namespace}/{session.name}"
+    while True:
+        change = watched.changes.next()
+        cluster = watched.resource
+        if cluster is None:
+            raise await build_start_error(session.client, watched, "Deleted", "it was deleted")
+        wanted = await _count_wanted(session)
+        if is_as_wanted(cluster, wanted):
+            return
+        degraded = condition(cluster, "Degraded")
+        if degraded.get("status") == "True":
+            reason = degraded.get("reason", "")
+            raise await build_start_error(session.client, watched, reason, said(cluster))
+        left_s = None if deadline is None else deadline - time.monotonic()
+        if left_s is not None and left_s <= 0:
+            ready = (cluster.get("status") or {}).get("workers", {}).get("ready", 0)
+            sentence = f"{where}: {ready} of {wanted} workers are ready after {timeout_s:g} s"
+            raise StartTimeoutError(
+                f"{sentence}; {said(cluster)}" if said(cluster) else sentence,
+                fix="Wait longer with `timeout=`, or ask for fewer workers",
+            )
+        await wait_any(change, timeout_s=left_s)
+
+
+def is_as_wanted(cluster: Resource, wanted: int) -> bool:
+    """Whether a cluster's status says that it is ready with this many workers.
+
+    Examples
+    --------
+    >>> is_as_wanted({"status": {"workers": {"desired": 2}}}, 2)
+    False
+    """
+    workers = (cluster.get("status") or {}).get("workers") or {}
+    # A status from before the last scaling is ready too, with another number.
+    return is_true(cluster, "Ready") and workers.get("desired") == wanted
+
+
+async def _count_wanted(session: Session) -> int:
+    """Workers that all groups together are to have."""
+    try:
+        groups = await session.client.list(DASK_WORKER_GROUPS, session.namespace)
+    except KubeError as error:
+        raise explain(error) from error
+    own = [group["spec"] for group in groups.items if group["spec"].get("cluster") == session.name]
+    if not own:  # the operator has yet to make the first one
+        cluster = session.watched.resource or {}
+        own = [cluster.get("spec") or {}]
+    return sum(int(spec.get("worker", {}).get("replicas") or 0) for spec in own)

@@ -1,0 +1,131 @@
+"""What a person does with a KubeCluster that runs: wait, look at events, be told of versions."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from dask_k8s_jupyter import KubeCluster, errors, make_cluster_spec
+from dask_k8s_operator.kube import KubeClient
+from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, PODS
+
+pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions found")
+
+WaitUntil = Callable[..., Awaitable[Any]]
+# A program whose Dask says that it is an older one.
+OLD = """
+import sys
+import distributed.versions
+real = distributed.versions.get_package_info
+def old(packages):
+    return {**real(packages), "dask": "2024.1.0", "distributed": "2024.1.0"}
+distributed.versions.get_package_info = old
+from dask.__main__ import main
+sys.argv = ["dask", *sys.argv[1:]]
+main()
+"""
+
+
+async def test_waiting_ends_when_every_worker_of_every_group_is_ready(
+    namespace: str, dask_image: str, kube_client: KubeClient
+) -> None:
+    async with KubeCluster(
+        name="demo",
+        namespace=namespace,
+        image=dask_image,
+        n_workers=1,
+        env={"COLOUR": "blue"},
+        worker_env={"COLOUR": "red"},
+        scheduler_resources={"requests": {"memory": "64Mi"}},
+        quiet=True,
+        asynchronous=True,
+    ) as cluster:
+        await cluster.add_worker_group("extra", n_workers=1)
+        await cluster.wait(timeout=60)
+        pods = (await kube_client.list(PODS, namespace)).items
+        assert len(pods) == 3
+        for pod in pods:
+            conditions = {each["type"]: each["status"] for each in pod["status"]["conditions"]}
+            assert conditions["Ready"] == "True"
+            container = pod["spec"]["containers"][0]
+            is_scheduler = pod["metadata"]["name"] == "demo-scheduler"
+            colour = "blue" if is_scheduler else "red"
+            assert {"name": "COLOUR", "value": colour} in container["env"]
+        happened = await cluster.events()
+        assert "Created" in {event["reason"] for event in happened}
+        assert happened == sorted(happened, key=lambda event: event["time"], reverse=True)
+        assert cluster.generate_rich_output().plain.splitlines()[-1].startswith("✓ The scheduler")
+        with pytest.raises(errors.InvalidSpecError, match=r"^n: "):
+            await cluster.scale(-1)
+        with pytest.raises(errors.InvalidSpecError, match=r"^image: cannot be given beside"):
+            await cluster.add_worker_group("no", image="acme/dask:7", custom_spec={"spec": {}})
+        with pytest.raises(errors.StartTimeoutError, match="workers are ready after 0 s"):
+            await cluster.scale(2)
+            await cluster.wait(timeout=0)
+
+
+async def test_a_failed_start_is_kept_for_a_look_where_that_is_wanted(
+    namespace: str, dask_image: str, kube_client: KubeClient
+) -> None:
+    with pytest.raises(errors.PodDoesNotFitError):
+        await KubeCluster(
+            name="demo",
+            namespace=namespace,
+            image=dask_image,
+            scheduler_resources={"requests": {"memory": "100Ti"}},
+            keep_on_failure=True,
+            quiet=True,
+            asynchronous=True,
+        )
+    cluster = await kube_client.get(DASK_CLUSTERS, "demo", namespace)
+    assert "Insufficient memory" in cluster["status"]["message"]
+
+
+@pytest.mark.parametrize("role", ["scheduler", "worker"])
+async def test_other_versions_there_are_said_in_one_warning(
+    role: str, namespace: str, dask_image: str, wait_until: WaitUntil
+) -> None:
+    spec = make_cluster_spec("demo", image=dask_image, n_workers=1)
+    container = spec["spec"][role]["spec"]["containers"][0]
+    # A nanny would start the worker in a process where nothing pretends.
+    options = ["--no-nanny"] if role == "worker" else []
+    container["args"] = ["python", "-c", OLD, *container["args"][1:], *options]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        async with KubeCluster(
+            custom_cluster_spec=spec, namespace=namespace, quiet=True, asynchronous=True
+        ) as cluster:
+            await cluster.wait_for_workers(1, timeout=60)
+
+            def told() -> list[str]:
+                ours = [w for w in caught if w.category is errors.VersionMismatchWarning]
+                return [str(warning.message) for warning in ours]
+
+            await wait_until(told, 20, "the versions are compared")
+    (said,) = told()
+    assert f"DaskCluster {namespace}/demo: dask " in said
+    where = "the scheduler" if role == "scheduler" else "the workers of demo-default"
+    assert f"here, 2024.1.0 in {where}" in said
+    assert "`pip install dask==2024.1.0 distributed==2024.1.0`" in said
+
+
+@pytest.mark.parametrize("service_type", ["NodePort", "LoadBalancer"])
+async def test_any_type_of_service_leads_to_the_scheduler(
+    service_type: str, namespace: str, dask_image: str
+) -> None:
+    async with (
+        KubeCluster(
+            name="demo",
+            namespace=namespace,
+            image=dask_image,
+            n_workers=0,
+            scheduler_service_type=service_type,
+            quiet=True,
+            asynchronous=True,
+        ) as cluster,
+        cluster.get_client() as client,
+    ):
+        assert (await client.scheduler.identity())["type"] == "Scheduler"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|([numkMGTPE]|[KMGTPE]i)?)")
 _DECIMAL = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
@@ -15,6 +16,7 @@ def is_quantity(text: str) -> bool:
     return _QUANTITY.fullmatch(text.strip()) is not None
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Fraction:
     """Read a quantity; ValueError when it is none.
 

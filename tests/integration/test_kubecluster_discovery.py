@@ -42,6 +42,10 @@ async def test_dask_ctl_finds_a_running_cluster(
             assert names == {"shown": KubeCluster}
             async with names["shown"].from_name("shown", quiet=True, asynchronous=True) as cluster:
                 assert cluster.namespace == namespace
+            # dask-ctl itself makes them without `asynchronous`, inside a running event loop.
+            managers = [each async for each in dask_ctl_discovery.discover_clusters("dask-k8s")]
+            assert [each.name for each in managers] == ["shown"]
+            managers[0].close()
 
 
 def test_the_discoveries_are_registered(dask_ctl_discovery: Any) -> None:

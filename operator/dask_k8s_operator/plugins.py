@@ -113,8 +113,12 @@ class _Host:
         scope: dict[str, Any] = {"clusterwide": True}
         if self._namespaces:
             scope = {"namespaces": list(self._namespaces)}
+        settings = kopf.OperatorSettings()
+        # Else kopf lists namespaces and definitions, which the operator may not; forbidden to, it
+        # tries for a minute before any handler runs. A plugin may set it back at its startup.
+        settings.scanning.disabled = True
         # Our lease decides who works: kopf's own peering would only add another one.
-        kopf.run(standalone=True, stop_flag=self._stop, **scope)
+        kopf.run(standalone=True, settings=settings, stop_flag=self._stop, **scope)
 
 
 def load_plugins(

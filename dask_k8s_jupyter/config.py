@@ -39,6 +39,8 @@ DEFAULTS: dict[str, Any] = {
         # None: any free port.
         "scheduler-forward-port": None,
         "scheduler-jupyter": False,
+        # Whether clusters that we create are encrypted, with certificates of their own.
+        "tls": False,
         # From here on: of classic clusters only (dask_k8s_jupyter.classic).
         # Where the scheduler runs: "remote" in a Pod, "local" in this process.
         "deploy-mode": "remote",

@@ -16,6 +16,7 @@ DaskKubernetesError                      error
     ├── CommandNotFoundError             no-such-command   its image lacks the program
     ├── ImageNotFoundError               no-such-image     its image cannot be pulled
     ├── PodDoesNotFitError               does-not-fit      no node has room for it
+    ├── ClusterSuspendedError            suspended         it has no Pods until it is resumed
     └── StartTimeoutError (TimeoutError) time-out          it took longer than we may wait
 
 VersionMismatchWarning (UserWarning)     different versions of Dask or Python here and there
@@ -214,6 +215,17 @@ class PodDoesNotFitError(ClusterStartError):
     code = "does-not-fit"
     title = "No node has room"
     fix = "Ask for less CPU or memory in `resources`, or make room: `kubectl describe nodes`"
+
+
+class ClusterSuspendedError(ClusterStartError):
+    """The cluster is suspended: it has no Pods until it is resumed."""
+
+    code = "suspended"
+    title = "The cluster is suspended"
+    fix = (
+        "Resume it: `cluster.resume()` where it was suspended, or `kubectl patch daskcluster NAME "
+        '--type=merge -p \'{"spec": {"suspend": false}}\'`'
+    )
 
 
 class StartTimeoutError(ClusterStartError, TimeoutError):

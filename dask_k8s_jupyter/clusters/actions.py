@@ -231,6 +231,20 @@ async def delete_cluster(
 
 
 @_explained
+async def suspend_cluster(
+    client: KubeClient, namespace: str, name: str, *, suspend: bool = True
+) -> None:
+    """Let all Pods of a cluster go until it is resumed (``suspend=False``).
+
+    Raises
+    ------
+    ClusterNotFoundError
+        When there is none of this name.
+    """
+    await _patch_cluster(client, namespace, name, {"spec": {"suspend": suspend}})
+
+
+@_explained
 async def add_worker_group(
     client: KubeClient, namespace: str, cluster: str, group: str, worker: Mapping[str, Any]
 ) -> Manifest:

@@ -19,6 +19,7 @@ from typing import Any
 
 from distributed.core import Status, rpc
 from distributed.deploy.cluster import Cluster
+from distributed.security import Security
 
 from dask_k8s_jupyter.errors import DaskKubernetesError, explain
 from dask_k8s_operator.kube.errors import KubeError
@@ -87,6 +88,8 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
         Of the scheduler or of the workers alone, in place of ``image`` and ``resources``.
     scheduler_env, worker_env
         Added to ``env``, for the scheduler or the workers alone.
+    tls
+        Encrypt all of Dask's traffic, with certificates of the cluster's own.
     keep_on_failure
         Whether what was created stays when the start fails, to be looked at.
     kubeconfig, context
@@ -142,6 +145,7 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
         scheduler_env: Env = None,
         worker_env: Env = None,
         keep_on_failure: bool = False,
+        tls: bool | None = None,
         **kwargs: Any,
     ) -> None:
         settings = resolve_settings(
@@ -168,6 +172,7 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
             scheduler_env=scheduler_env,
             worker_env=worker_env,
             keep_on_failure=keep_on_failure,
+            tls=tls,
         )
         check_flag("quiet", quiet)
         self.session = Session(settings, kubeconfig, context)
@@ -221,6 +226,16 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
         waits_for = self._display.waits_for
         lines = [*self._display.lines, *([Text(f"… {waits_for}")] if waits_for else [])]
         return Text("\n").join(lines)
+
+    @property
+    def security(self) -> Security | None:
+        """What a bare ``Client`` needs to connect to an encrypted cluster; None for a plain one.
+
+        Examples
+        --------
+        >>> Client(cluster.scheduler_address, security=cluster.security)  # doctest: +SKIP
+        """
+        return self.session.security
 
     @property
     def dashboard_link(self) -> str:
@@ -286,7 +301,11 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
         self._log(f"{verb} DaskCluster {self.namespace}/{self.name}")
         self._display.begin("Waiting for the scheduler")
         host, port = await self.session.wait_started(self._log_wait)
-        self.scheduler_comm = rpc(f"tcp://{host}:{port}")
+        if self.security is None:
+            self.scheduler_comm = rpc(f"tcp://{host}:{port}")
+        else:
+            shown = self.security.get_connection_args("client")
+            self.scheduler_comm = rpc(f"tls://{host}:{port}", connection_args=shown)
         self._version_check = VersionCheck(f"{self.namespace}/{self.name}", self._log_wait)
         await super()._start()
         await self._version_check.check(self.scheduler_comm, self.scheduler_info["workers"])

@@ -1,13 +1,15 @@
 """What a KubeCluster holds while it is open: connection, DaskCluster, ways to its scheduler.
 
 Guarantees that what ``open`` created is deleted by ``close(delete=True)``, that one and no
-successor of its name, and that ``close`` may be called at any time. Refuses to know distributed.
+successor of its name, and that ``close`` may be called at any time. Refuses to speak to Dask.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+
+from distributed.security import Security
 
 from dask_k8s_jupyter.errors import (
     ClusterNotFoundError,
@@ -16,10 +18,12 @@ from dask_k8s_jupyter.errors import (
 )
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.names import DASHBOARD_PORT
+from dask_k8s_operator.resources.tls import is_encrypted
 
 from . import actions
 from .reach import Address, reach
 from .schedulerway import reach_scheduler
+from .security import read_security
 from .settings import CreateMode, Settings
 from .startup import wait_started
 from .watched import WatchedCluster
@@ -42,6 +46,7 @@ class Session:
         self.namespace = settings.namespace or ""
         self.is_new = False
         self.dashboard_address: Address | None = None
+        self.security: Security | None = None
         self._kubeconfig = kubeconfig
         self._context = context
         self._client: KubeClient | None = None
@@ -93,23 +98,23 @@ class Session:
 
     async def wait_started(self, say: Callable[[str], None]) -> Address:
         """Wait until the scheduler is there; returns where to reach it."""
-        settings = self.settings
-        await wait_started(
-            self.client,
-            self.watched,
-            settings.resource_timeout_s,
-            say,
-            workers_too=self.is_new,
-        )
+        await self.wait_ready(say, workers_too=self.is_new)
+        if is_encrypted(self.watched.resource):
+            self.security = await read_security(self.client, self.namespace, self.name)
         scheduler = (self.watched.resource or {}).get("spec", {}).get("scheduler") or {}
         way = reach_scheduler(
             self.client,
             self.namespace,
             self.name,
             service_type=(scheduler.get("service") or {}).get("type") or "ClusterIP",
-            port_forward=settings.port_forward,
+            port_forward=self.settings.port_forward,
         )
         return await self._tunnels.enter_async_context(way)
+
+    async def wait_ready(self, say: Callable[[str], None], *, workers_too: bool = False) -> None:
+        """Wait until the scheduler is ready."""
+        timeout_s = self.settings.resource_timeout_s
+        await wait_started(self.client, self.watched, timeout_s, say, workers_too=workers_too)
 
     async def close(self, *, delete: bool) -> None:
         """Let go of everything, and delete the cluster if told so; one that is gone is fine."""

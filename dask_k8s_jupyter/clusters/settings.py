@@ -242,6 +242,7 @@ def _make_spec(
     scheduler_service_type: str | None = None,
     idle_timeout: float | None = None,
     jupyter: bool | None = None,
+    tls: bool | None = None,
     **of_one_role: Any,
 ) -> Manifest:
     return make_cluster_spec(
@@ -254,6 +255,7 @@ def _make_spec(
         scheduler_service_type=config.get("scheduler-service-type", scheduler_service_type),
         idle_timeout=config.get("idle-timeout", idle_timeout) or 0,
         jupyter=config.get("scheduler-jupyter", jupyter),
+        tls=config.get("tls", tls),
         **of_one_role,
     )
 

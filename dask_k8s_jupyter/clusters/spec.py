@@ -56,6 +56,7 @@ def make_cluster_spec(
     worker_resources: Resources = None,
     scheduler_env: Env = None,
     worker_env: Env = None,
+    tls: bool = False,
 ) -> Manifest:
     """Build a DaskCluster from a few common options.
 
@@ -85,6 +86,8 @@ def make_cluster_spec(
         Of the scheduler or of the workers alone, in place of ``image`` and ``resources``.
     scheduler_env, worker_env
         Added to ``env``, for the scheduler or the workers alone.
+    tls
+        Encrypt all of Dask's traffic, with certificates of the cluster's own.
 
     Raises
     ------
@@ -117,6 +120,8 @@ def make_cluster_spec(
         jupyter,
     )
     spec: Manifest = {"worker": worker, "scheduler": scheduler}
+    if check_flag("tls", tls):
+        spec["tls"] = True
     if idle_timeout:
         seconds = check_seconds("idle_timeout", idle_timeout, may_be_zero=True)
         spec["idleTimeout"] = math.ceil(seconds)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from dask_k8s_jupyter.errors import (
     ClusterNotFoundError,
     ClusterStartError,
+    ClusterSuspendedError,
     CommandNotFoundError,
     DaskKubernetesError,
     ImageNotFoundError,
@@ -45,6 +46,7 @@ UNSCHEDULABLE_PATIENCE_S = 5.0
 
 DELETED = "Deleted"
 OPERATOR_SILENT = "OperatorSilent"
+SUSPENDED = "Suspended"
 TIME_OUT = "TimeOut"
 UNSCHEDULABLE = "Unschedulable"
 
@@ -57,6 +59,7 @@ _ERRORS: dict[str, type[ClusterStartError]] = {
     "ErrImagePull": ImageNotFoundError,
     "InvalidImageName": ImageNotFoundError,
     UNSCHEDULABLE: PodDoesNotFitError,
+    SUSPENDED: ClusterSuspendedError,
     TIME_OUT: StartTimeoutError,
 }
 _SIMPLE_ERRORS: dict[str, type[DaskKubernetesError]] = {
@@ -129,6 +132,8 @@ def judge_start(
         if ages.start_s < UNSEEN_QUIET_S:
             return Verdict("waiting", "", "", UNSEEN_QUIET_S - ages.start_s)
         return Verdict("waiting", "", NOT_SEEN_REASON, silence_left_s)
+    if cluster["spec"].get("suspend") and is_true(cluster, SUSPENDED):
+        return Verdict("failed", SUSPENDED, said(cluster))
     if is_true(cluster, "SchedulerReady"):
         return _judge_workers(cluster, ages) if workers_too else Verdict("started")
     degraded = condition(cluster, "Degraded")

@@ -6,6 +6,7 @@ cluster is asynchronous. Guarantees that bad arguments are named before Kubernet
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ from .observed import Adaptivity
 from .session import Session
 from .settings import resolve_bounds
 from .spec import vary_worker_spec
-from .waiting import wait_ready
+from .waiting import wait_ready, wait_seen
 
 
 class Steering:
@@ -32,6 +33,9 @@ class Steering:
     session: Session
     sync: Callable[..., Any]
     name: str
+    _log_wait: Callable[[str], None]
+    _sync_cluster_info: Callable[[], Any]
+    _sync_cluster_info_task: asyncio.Task[None] | None
 
     @property
     def namespace(self) -> str:
@@ -155,6 +159,31 @@ class Steering:
         timeout_s = None if timeout is None else float(parse_timedelta(timeout, default="s"))
         return self.sync(self._wait, timeout_s)
 
+    def suspend(self) -> Any:
+        """Let all Pods go, workers when they have finished what they run; the cluster stays.
+
+        What workers and scheduler hold in memory is lost. ``wait`` waits until they have gone.
+
+        Examples
+        --------
+        >>> cluster.suspend()  # doctest: +SKIP
+        """
+        return self.sync(self._suspend)
+
+    def resume(self) -> Any:
+        """Make the Pods of a suspended cluster again, and wait until the scheduler is ready.
+
+        Raises
+        ------
+        ClusterStartError
+            When the scheduler cannot start.
+
+        Examples
+        --------
+        >>> cluster.resume()  # doctest: +SKIP
+        """
+        return self.sync(self._resume)
+
     async def _scale(self, n: int, worker_group: str = actions.DEFAULT_GROUP) -> None:
         client = self.session.client
         await actions.scale_cluster(client, self.namespace, self.name, n, worker_group)
@@ -188,6 +217,20 @@ class Steering:
             return await observe_events(self.session.client, self.namespace, self.name)
         except KubeError as error:
             raise explain(error) from error
+
+    async def _suspend(self) -> None:
+        await actions.suspend_cluster(self.session.client, self.namespace, self.name)
+        await wait_seen(self.session, suspend=True)
+        # Nobody is there to be told, again and again, what this cluster manager notes.
+        if self._sync_cluster_info_task is not None:
+            self._sync_cluster_info_task.cancel()
+
+    async def _resume(self) -> None:
+        client = self.session.client
+        await actions.suspend_cluster(client, self.namespace, self.name, suspend=False)
+        await wait_seen(self.session, suspend=False)
+        await self.session.wait_ready(self._log_wait)
+        self._sync_cluster_info_task = asyncio.ensure_future(self._sync_cluster_info())
 
     async def _wait(self, timeout_s: float | None) -> None:
         await wait_ready(self.session, timeout_s)

@@ -22,6 +22,8 @@ Resource = dict[str, Any]
 async def wait_ready(session: Session, timeout_s: float | None) -> None:
     """Wait until the scheduler and every worker that is asked for are ready.
 
+    Of a cluster that is to be suspended: until its last Pod has gone.
+
     Parameters
     ----------
     session
@@ -63,16 +65,29 @@ async def wait_ready(session: Session, timeout_s: float | None) -> None:
 
 
 def is_as_wanted(cluster: Resource, wanted: int) -> bool:
-    """Whether a cluster's status says that it is ready with this many workers.
+    """Whether a cluster's status says that it is ready with this many workers, or suspended.
 
     Examples
     --------
     >>> is_as_wanted({"status": {"workers": {"desired": 2}}}, 2)
     False
     """
+    if (cluster.get("spec") or {}).get("suspend"):
+        return condition(cluster, "Suspended").get("reason") == "Suspended"
     workers = (cluster.get("status") or {}).get("workers") or {}
     # A status from before the last scaling is ready too, with another number.
     return is_true(cluster, "Ready") and workers.get("desired") == wanted
+
+
+async def wait_seen(session: Session, *, suspend: bool) -> None:
+    """Wait until we see ourselves that the cluster is to be suspended, or resumed."""
+    watched = session.watched
+    while True:
+        change = watched.changes.next()
+        spec = (watched.resource or {}).get("spec") or {}
+        if watched.resource is None or bool(spec.get("suspend")) == suspend:
+            return
+        await wait_any(change)
 
 
 async def _count_wanted(session: Session) -> int:

@@ -148,6 +148,7 @@ def test_what_is_no_cluster_is_refused(spec: Any) -> None:
         ("keep_on_failure", [None, "yes"]),
         ("create_mode", ["sometimes", 7]),
         ("jupyter", ["yes", 1]),
+        ("tls", ["yes", 1]),
         ("name", [7, "", "{"]),
     ],
 )
@@ -179,6 +180,7 @@ print(json.dumps([
     container["resources"], resolve_bounds(None, None),
     settings.spec["spec"]["idleTimeout"],
     settings.spec["spec"]["scheduler"]["service"]["type"],
+    settings.spec["spec"]["tls"],
     "--jupyter" in settings.spec["spec"]["scheduler"]["spec"]["containers"][0]["args"],
 ]))
 """
@@ -202,6 +204,7 @@ def test_every_key_may_be_an_environment_variable() -> None:
         "IDLE_TIMEOUT": "60",
         "SCHEDULER_SERVICE_TYPE": "NodePort",
         "SCHEDULER_JUPYTER": "True",
+        "TLS": "True",
     }
     environment = {f"DASK_KUBERNETES__{key}": value for key, value in variables.items()}
     told = subprocess.run(
@@ -217,5 +220,5 @@ def test_every_key_may_be_an_environment_variable() -> None:
         ["dask", "worker", "-v"],
         {"limits": {"nvidia.com/gpu": "1"}},
         [0, 8],
-        *(60, "NodePort", True),
+        *(60, "NodePort", True, True),
     ]

@@ -18,6 +18,7 @@ def cluster(
     replicas: int = 2,
     seen: bool = True,
     deleted: bool = False,
+    suspended: bool = False,
 ) -> dict[str, Any]:
     """A DaskCluster whose scheduler is ready (None) or not for a reason."""
     conditions = [
@@ -31,6 +32,7 @@ def cluster(
             "status": "True" if degraded else "False",
             "reason": degraded or "Working",
         },
+        {"type": "Suspended", "status": str(suspended), "reason": "Suspended"},
     ]
     status = {
         "observedGeneration": 1,
@@ -41,7 +43,7 @@ def cluster(
     metadata = {"name": "demo"} | ({"deletionTimestamp": "now"} if deleted else {})
     return {
         "metadata": metadata,
-        "spec": {"worker": {"replicas": replicas}},
+        "spec": {"worker": {"replicas": replicas}, "suspend": suspended},
         "status": status if seen else {},
     }
 
@@ -69,6 +71,7 @@ def cluster(
         ),
         (cluster("Unschedulable"), Ages(2, 1), "waiting", "Unschedulable"),
         (cluster("Unschedulable"), Ages(9, 6), "failed", "Unschedulable"),
+        (cluster("SchedulerMissing", suspended=True), Ages(1), "failed", "Suspended"),
         (cluster(running=1), Ages(3), "started", ""),
         (cluster(replicas=0), Ages(3), "started", ""),
         (cluster(), Ages(3, ready_s=1), "waiting", ""),

@@ -148,4 +148,5 @@ def has_all_workers(view: ClusterView) -> bool:
     """
     workers = view.workers
     going = workers.retiring or workers.ready + workers.pending + workers.failed > workers.desired
-    return view.scheduler_ready and not going and workers.ready == workers.desired
+    # The operator counts each group before it speaks of the cluster.
+    return view.state == "running" and not going and workers.ready == workers.desired

@@ -62,6 +62,8 @@ def judge_rollout(deployment: Resource | None, pods: Iterable[Resource]) -> Roll
     failure = _condition(status, "ReplicaFailure")
     if failure.get("status") == "True":
         return Rollout(False, f"its Pods are refused: {failure.get('message')}", "ReplicaFailure")
+    if min(counts) >= wanted:
+        return Rollout(False, "a Pod of the earlier release has still to go")
     return Rollout(False, f"{min(counts)} of {wanted} Pods are ready")
 
 

@@ -168,14 +168,14 @@ async def test_from_nothing_to_an_operator_and_back(run: Run, bare_kubernetes: P
         assert "✓ It knows Dask clusters" in said
         assert "✗ There is no operator in the cluster" in said
 
-        applied = run(bare_kubernetes, "operator", "install", "--no-wait").stdout
+        applied = run(bare_kubernetes, "operator", "install").stdout
         assert "Deployment/dask-operator" in applied
-        again = run(bare_kubernetes, "operator", "install", "--no-wait").stdout
-        assert again == applied
+        assert "runs in namespace dask-operator" in applied
+        assert run(bare_kubernetes, "operator", "install").stdout == applied
 
         await _check_next_release(run, bare_kubernetes, client)
 
-        run(bare_kubernetes, "create", "demo", "--no-wait")
+        run(bare_kubernetes, "create", "demo", "--n-workers", "0")
         refused = run(bare_kubernetes, "operator", "uninstall", code=1).stderr
         assert "This deletes 1 DaskCluster (default/demo) with all Pods" in refused
         assert "nothing was changed" in refused
@@ -203,6 +203,6 @@ async def _check_next_release(run: Run, kubeconfig: Path, client: KubeClient) ->
         patch_type="apply",
         field_manager="kubectl",
     )
-    run(kubeconfig, "operator", "install", "--no-wait")
+    run(kubeconfig, "operator", "install")
     after = await client.get(DEPLOYMENTS, "dask-operator", "dask-operator")
     assert after["metadata"]["labels"] == before["metadata"]["labels"]

@@ -19,6 +19,7 @@ NOW = datetime(2026, 11, 20, 10, 0, tzinfo=timezone.utc)
 def draw(
     desired: int = 2,
     *,
+    state: str = "False",
     group: int | None = None,
     adapts: tuple[int, int] | None = None,
     **counts: int,
@@ -40,7 +41,7 @@ def draw(
         "status": {
             "observedGeneration": 1,
             "message": "1 Pod does not fit: Insufficient cpu",
-            "conditions": [{"type": "SchedulerReady", "status": "True"}],
+            "conditions": [{"type": "Ready", "status": state}],
         },
     }
     groups = [
@@ -160,12 +161,13 @@ def test_uninstalling_says_what_is_lost(
 @pytest.mark.parametrize(
     ("view", "is_so"),
     [
-        (draw(2, ready=2, running=2), True),
-        (draw(2, ready=1, running=2), False),
-        (draw(1, ready=2, running=2), False),
-        (draw(1, ready=1, running=2, retiring=1), False),
-        (draw(1, ready=1, running=1, pending=1), False),
-        (draw(0), True),
+        (draw(2, state="True", ready=2, running=2), True),
+        (draw(2, state="False", ready=2, running=2), False),
+        (draw(2, state="True", ready=1, running=2), False),
+        (draw(1, state="True", ready=2, running=2), False),
+        (draw(1, state="True", ready=1, running=2, retiring=1), False),
+        (draw(1, state="True", ready=1, running=1, pending=1), False),
+        (draw(0, state="True"), True),
     ],
 )
 def test_a_cluster_has_all_workers_when_none_has_to_come_or_go(

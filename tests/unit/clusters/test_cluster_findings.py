@@ -225,6 +225,7 @@ REFUSED = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quot
         (make_deployment(observedGeneration=1), [], "has yet to see", ""),
         (make_deployment(), [], "", ""),
         (make_deployment(replicas=2), [LEAVING], "Pod old of the earlier release", ""),
+        (make_deployment(replicas=2), [], "a Pod of the earlier release has still to go", ""),
         (make_deployment(0), [], "0 of 1 Pods are ready", ""),
         (make_deployment(0), [make_pod("ContainerCreating")], "0 of 1", ""),
         (make_deployment(0), [make_pod("ErrImagePull", "no\nimage")], "ErrImagePull: no image", ""),

@@ -10,7 +10,7 @@ named, when asked strictly), and that null, and what Go leaves out when it is em
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,30 @@ def find_schema(group: str, kind: str) -> Schema | None:
     """Type of a built-in kind, or None."""
     name = find_name(group, kind)
     return load_types()[name] if name else None
+
+
+def collect(names: Iterable[str]) -> dict[str, Schema]:
+    """Types by name, with every type that they refer to."""
+    found: dict[str, Schema] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = load_types()[name]
+            waiting += _references(found[name])
+    return found
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for part in node:
+            yield from _references(part)
+    elif isinstance(node, dict):
+        for key, part in node.items():
+            if key == "$ref" and isinstance(part, str):
+                yield part.removeprefix(_PREFIX)
+            else:
+                yield from _references(part)
 
 
 def find_metadata_schema() -> Schema:

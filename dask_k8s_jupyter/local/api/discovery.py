@@ -1,8 +1,7 @@
-"""What the server serves, told to clients: discovery, aggregated discovery, version, OpenAPI v3.
-Pure.
+"""What the server serves, told to clients: discovery, version, OpenAPI v3. Pure.
 
-The OpenAPI documents say which operations a kind has, and the schemas of custom resources. They
-carry no schemas of built-in kinds: ``kubectl explain pod`` finds none.
+The OpenAPI documents say which operations a kind has, and its fields: for ``kubectl explain``, for
+the patches that ``kubectl apply`` computes. Built-in kinds have types and no descriptions.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import platform
 from typing import Any
 
+from . import builtin
 from .resources import SUBRESOURCES, Registry, Resource
 
 Object = dict[str, Any]
@@ -17,8 +17,8 @@ Object = dict[str, Any]
 # The release whose behaviour is followed; clients choose features by it.
 VERSION: Object = {
     "major": "1",
-    "minor": "33",
-    "gitVersion": "v1.33.0+dask-k8s-local",
+    "minor": "36",
+    "gitVersion": "v1.36.0+dask-k8s-local",
     "gitCommit": "",
     "gitTreeState": "clean",
     "buildDate": "2026-01-01T00:00:00Z",
@@ -191,7 +191,10 @@ def build_openapi(registry: Registry, group: str, version: str) -> Object | None
             "patch": _operation(resource, "patch"),
             "delete": _operation(resource, "delete"),
         }
-        schemas[_schema_name(resource)] = _schema(resource)
+        if resource.is_custom:
+            schemas[_schema_name(resource)] = _schema(resource)
+        else:
+            schemas |= builtin.collect([_schema_name(resource)])
     return {
         "openapi": "3.0.0",
         "info": {"title": "dask-k8s-local", "version": VERSION["gitVersion"]},
@@ -201,6 +204,9 @@ def build_openapi(registry: Registry, group: str, version: str) -> Object | None
 
 
 def _schema_name(resource: Resource) -> str:
+    known = None if resource.is_custom else builtin.find_name(resource.group, resource.kind)
+    if known is not None:
+        return known
     group = ".".join(reversed(resource.group.split("."))) if resource.group else "core"
     return f"{group}.{resource.version}.{resource.kind}"
 
@@ -229,9 +235,9 @@ def _operation(resource: Resource, method: str) -> Object:
         "x-kubernetes-group-version-kind": _kind(resource.group, resource.version, resource.kind),
     }
     if method == "patch":
-        # Strategic merge patches of built-in kinds are taken, and not listed: kubectl would compute
-        # them from the schemas here, which these kinds lack, in place of its own.
-        suffixes = ("json-patch+json", "merge-patch+json", "apply-patch+yaml")
+        suffixes = ["json-patch+json", "merge-patch+json", "apply-patch+yaml"]
+        if not resource.is_custom:
+            suffixes.append("strategic-merge-patch+json")
         types = [f"application/{suffix}" for suffix in suffixes]
         operation["requestBody"] = {"content": {name: {"schema": reference} for name in types}}
     elif method in ("post", "put"):

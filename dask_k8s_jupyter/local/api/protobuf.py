@@ -100,7 +100,97 @@ _REFERENCE: Message = {
     6: ("resourceVersion", "str"),
     7: ("fieldPath", "str"),
 }
+_DELETE_OPTIONS: Message = {
+    1: ("gracePeriodSeconds", "int"),
+    2: ("preconditions", {1: ("uid", "str"), 2: ("resourceVersion", "str")}),
+    3: ("orphanDependents", "bool"),
+    4: ("propagationPolicy", "str"),
+    5: ("dryRun", ["str"]),
+}
+_QUANTITY: Message = {1: ("string", "str")}
+_RESOURCES: Message = {
+    1: ("limits", "map-of-quantities"),
+    2: ("requests", "map-of-quantities"),
+}
+# A message in which a field that is not described here is refused, and not dropped.
+_WHOLE = ("", "whole")
+_CONTAINER: Message = {
+    0: _WHOLE,
+    1: ("name", "str"),
+    2: ("image", "str"),
+    3: ("command", ["str"]),
+    4: ("args", ["str"]),
+    5: ("workingDir", "str"),
+    6: (
+        "ports",
+        [
+            {
+                1: ("name", "str"),
+                2: ("hostPort", "int"),
+                3: ("containerPort", "int"),
+                4: ("protocol", "str"),
+            }
+        ],
+    ),
+    7: ("env", [{1: ("name", "str"), 2: ("value", "str")}]),
+    8: ("resources", _RESOURCES),
+    14: ("imagePullPolicy", "str"),
+}
+_POD_SPEC: Message = {
+    0: _WHOLE,
+    2: ("containers", [_CONTAINER]),
+    3: ("restartPolicy", "str"),
+    4: ("terminationGracePeriodSeconds", "int"),
+    5: ("activeDeadlineSeconds", "int"),
+    6: ("dnsPolicy", "str"),
+    7: ("nodeSelector", "map"),
+    8: ("serviceAccountName", "str"),
+}
+_TEMPLATE: Message = {1: _META, 2: ("spec", _POD_SPEC)}
+_SELECTOR: Message = {1: ("matchLabels", "map")}
+_STATUS: tuple[str, Any] = ("status", "ignored")
+_DEPLOYMENT: Message = {
+    0: _WHOLE,
+    1: ("replicas", "int"),
+    2: ("selector", _SELECTOR),
+    3: ("template", _TEMPLATE),
+    4: ("strategy", {1: ("type", "str")}),
+    5: ("minReadySeconds", "int"),
+    6: ("revisionHistoryLimit", "int"),
+    7: ("paused", "bool"),
+}
+_JOB: Message = {
+    0: _WHOLE,
+    1: ("parallelism", "int"),
+    2: ("completions", "int"),
+    3: ("activeDeadlineSeconds", "int"),
+    4: ("selector", _SELECTOR),
+    5: ("manualSelector", "bool"),
+    6: ("template", _TEMPLATE),
+    7: ("backoffLimit", "int"),
+    8: ("ttlSecondsAfterFinished", "int"),
+    10: ("suspend", "bool"),
+}
 _KINDS: dict[str, Message] = {
+    "Deployment": {1: _META, 2: ("spec", _DEPLOYMENT), 3: _STATUS},
+    "Job": {1: _META, 2: ("spec", _JOB), 3: _STATUS},
+    "ResourceQuota": {
+        1: _META,
+        2: ("spec", {1: ("hard", "map-of-quantities"), 2: ("scopes", ["str"])}),
+        3: _STATUS,
+    },
+    "SelfSubjectRulesReview": {1: _META, 2: ("spec", {1: ("namespace", "str")}), 3: _STATUS},
+    "SubjectAccessReview": {
+        1: _META,
+        2: ("spec", _ACCESS | {3: ("user", "str"), 4: ("groups", ["str"])}),
+        3: _STATUS,
+    },
+    "LocalSubjectAccessReview": {
+        1: _META,
+        2: ("spec", _ACCESS | {3: ("user", "str"), 4: ("groups", ["str"])}),
+        3: _STATUS,
+    },
+    "Eviction": {1: _META, 2: ("deleteOptions", _DELETE_OPTIONS)},
     "Namespace": {1: _META},
     "ServiceAccount": {1: _META},
     "ConfigMap": {1: _META, 2: ("data", "map"), 3: ("binaryData", "map-of-bytes")},
@@ -117,18 +207,15 @@ _KINDS: dict[str, Message] = {
         2: ("spec", {1: ("audiences", ["str"]), 4: ("expirationSeconds", "int")}),
     },
     "Binding": {1: _META, 2: ("target", _REFERENCE)},
-    "DeleteOptions": {
-        1: ("gracePeriodSeconds", "int"),
-        2: ("preconditions", {1: ("uid", "str"), 2: ("resourceVersion", "str")}),
-        3: ("orphanDependents", "bool"),
-        4: ("propagationPolicy", "str"),
-        5: ("dryRun", ["str"]),
-    },
+    "DeleteOptions": _DELETE_OPTIONS,
 }
 _ENVELOPE: Message = {
     1: ("typeMeta", {1: ("apiVersion", "str"), 2: ("kind", "str")}),
     2: ("raw", "bytes"),
 }
+
+
+_ENTRIES: dict[str, Any] = {"map": "str", "map-of-bytes": "base64", "map-of-quantities": _QUANTITY}
 
 
 def decode(body: bytes) -> dict[str, Any]:
@@ -183,11 +270,17 @@ def _read_message(raw: bytes, message: Message) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for number, value in _iterate_fields(raw):
         if number not in message:
+            if message.get(0) == _WHOLE and value:
+                raise statuses.unsupported_media_type(
+                    f"{MEDIA_TYPE} with field {number} that is not known here", "application/json"
+                )
             continue
         name, type_ = message[number]
         if isinstance(type_, list):
             found.setdefault(name, []).append(_read_value(value, type_[0]))
-        elif type_ in ("map", "map-of-bytes"):
+        elif type_ == "ignored":
+            continue
+        elif isinstance(type_, str) and type_ in _ENTRIES:
             found.setdefault(name, {}).update(_read_entry(value, type_))
         else:
             read = _read_value(value, type_)
@@ -198,9 +291,9 @@ def _read_message(raw: bytes, message: Message) -> dict[str, Any]:
 
 
 def _read_entry(raw: Any, type_: str) -> dict[str, str]:
-    kind = "str" if type_ == "map" else "base64"
-    entry = _read_message(raw, {1: ("key", "str"), 2: ("value", kind)})
-    return {entry["key"]: entry.get("value", "")}
+    entry = _read_message(raw, {1: ("key", "str"), 2: ("value", _ENTRIES[type_])})
+    value = entry.get("value", "")
+    return {entry["key"]: value["string"] if isinstance(value, dict) else value}
 
 
 def _read_value(value: Any, type_: Any) -> Any:

@@ -14,7 +14,7 @@ from dask_k8s_operator.resources.kinds import (
     DASK_JOBS,
     DASK_WORKER_GROUPS,
 )
-from dask_k8s_operator.resources.names import RETIRING_ANNOTATION
+from dask_k8s_operator.resources.names import AGREED_REPLICAS_ANNOTATION, RETIRING_ANNOTATION
 from dask_k8s_operator.resources.times import format_time
 
 NOW = 1_800_000_000.0
@@ -161,6 +161,18 @@ def owned_by_job(item: dict[str, Any]) -> dict[str, Any]:
     return item
 
 
+def group_status(desired=2, ready=2, **conditions):
+    holds = {"WorkersReady": (ready >= desired, "WorkersReady", ""), **conditions}
+    return {
+        "replicas": ready,
+        "workers": {"desired": desired, "ready": ready, "running": ready},
+        "conditions": [
+            {"type": type_, "status": str(value), "reason": reason, "message": message}
+            for type_, (value, reason, message) in holds.items()
+        ],
+    }
+
+
 @pytest.fixture
 def make() -> SimpleNamespace:
     """Makers of objects, and the time it is."""
@@ -173,4 +185,12 @@ def make() -> SimpleNamespace:
         autoscaler=make_autoscaler,
         job=make_job,
         owned_by_job=owned_by_job,
+        group_status=group_status,
     )
+
+
+@pytest.fixture
+def settled(make):
+    """All that a cluster of two has when nothing is left to do."""
+    group = make.group(annotations={AGREED_REPLICAS_ANNOTATION: "2"}, status=group_status())
+    return {"scheduler_pod": make.scheduler_pod(), "service": {"metadata": {}}, "groups": (group,)}

@@ -110,3 +110,46 @@ def test_one_of_an_earlier_cluster_is_left_to_go(make):
         make.autoscaler(), make.cluster(uid="another"), make.group(), Answer(5)
     )
     assert not decide_autoscaler(observed, make.now).steps
+
+
+@pytest.mark.parametrize(
+    ("rival", "is_taken"),
+    [
+        ({"creationTimestamp": "2026-01-01T00:00:00Z"}, True),
+        ({"creationTimestamp": "2026-01-03T00:00:00Z"}, False),
+        # Of the same second, the name decides: both must come to the same end.
+        ({"creationTimestamp": "2026-01-02T00:00:00Z", "name": "a"}, True),
+        ({"creationTimestamp": "2026-01-02T00:00:00Z", "name": "z"}, False),
+        ({"creationTimestamp": "2026-01-01T00:00:00Z", "deletionTimestamp": "x"}, False),
+        ({"creationTimestamp": "2026-01-01T00:00:00Z", "spec": {"workerGroup": "demo-big"}}, False),
+        (
+            {"creationTimestamp": "2026-01-01T00:00:00Z", "spec": {"workerGroup": "demo-default"}},
+            True,
+        ),
+    ],
+)
+def test_of_two_autoscalers_of_a_group_the_younger_stands_back_and_says_so(make, rival, is_taken):
+    other = make.autoscaler(spec=rival.get("spec", {}))
+    other["metadata"].update({"name": "elder", **{k: v for k, v in rival.items() if k != "spec"}})
+    mine = make.autoscaler(creationTimestamp="2026-01-02T00:00:00Z")
+    observed = ObservedAutoscaler(
+        mine, make.cluster(), make.group(replicas=2), rivals=(other,), target=Answer(5)
+    )
+    assert wants_target(observed) is not is_taken
+    plan = decide_autoscaler(observed, make.now)
+    assert replicas_of(plan) == (None if is_taken else 5)
+    (active,) = plan.status["conditions"]
+    assert (active["status"] == "False") is is_taken
+    if is_taken:
+        assert active["reason"] == "GroupTaken"
+        assert "team/" in plan.status["message"]
+
+
+def test_a_suspended_clusters_group_is_not_scaled(make):
+    cluster = make.cluster()
+    cluster["spec"]["suspend"] = True
+    observed = ObservedAutoscaler(make.autoscaler(), cluster, make.group(), target=Answer(9))
+    assert not wants_target(observed)
+    plan = decide_autoscaler(observed, make.now)
+    assert replicas_of(plan) is None
+    assert plan.status["conditions"][0]["reason"] == "Suspended"

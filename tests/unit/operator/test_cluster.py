@@ -24,25 +24,6 @@ def decide(make):
     return decide
 
 
-@pytest.fixture
-def settled(make):
-    """All that a cluster of two has when nothing is left to do."""
-    group = make.group(annotations={AGREED: "2"}, status=group_status())
-    return {"scheduler_pod": make.scheduler_pod(), "service": {"metadata": {}}, "groups": (group,)}
-
-
-def group_status(desired=2, ready=2, **conditions):
-    holds = {"WorkersReady": (ready >= desired, "WorkersReady", ""), **conditions}
-    return {
-        "replicas": ready,
-        "workers": {"desired": desired, "ready": ready, "running": ready},
-        "conditions": [
-            {"type": type_, "status": str(value), "reason": reason, "message": message}
-            for type_, (value, reason, message) in holds.items()
-        ],
-    }
-
-
 def kinds(plan):
     return [[(type(w).__name__, w.kind.kind) for w in step] for step in plan.steps]
 
@@ -241,7 +222,7 @@ def test_an_edited_worker_spec_reaches_the_default_group(make, decide, settled):
 
 
 def test_workers_of_all_groups_are_added_up(make, decide, settled):
-    other = make.group("demo-big", 4, status=group_status(4, 1))
+    other = make.group("demo-big", 4, status=make.group_status(4, 1))
     plan = decide(**{**settled, "groups": (*settled["groups"], other)})
     assert plan.status["ready"] == "3/6"
     assert plan.status["replicas"] == 2
@@ -257,7 +238,7 @@ def test_workers_of_all_groups_are_added_up(make, decide, settled):
     ],
 )
 def test_what_a_group_says_the_cluster_says(make, decide, settled, conditions, message):
-    group = make.group(annotations={AGREED: "2"}, status=group_status(2, 2, **conditions))
+    group = make.group(annotations={AGREED: "2"}, status=make.group_status(2, 2, **conditions))
     assert decide(**{**settled, "groups": (group,)}).status["message"] == message
 
 

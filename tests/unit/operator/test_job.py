@@ -100,3 +100,113 @@ def test_a_cluster_of_somebody_else_is_not_used(make):
 def test_a_deleted_job_is_left_to_kubernetes(make):
     job = make.job(deletionTimestamp="2026-01-01T00:00:00Z")
     assert decide_job(ObservedJob(job), make.now).status is None
+
+
+def with_spec(observed, **spec):
+    observed.job["spec"].update(spec)
+    return observed
+
+
+def failed_runner(make, uid="first", ended_ago_s=5.0, restarts=0, phase="Failed"):
+    ended = {"exitCode": 1, "finishedAt": format_time(make.now - ended_ago_s)}
+    state = {"terminated": ended} if phase == "Failed" else {"running": {}}
+    status = {
+        "startTime": "2026-01-01T00:00:00Z",
+        "containerStatuses": [{"state": state, "restartCount": restarts}],
+    }
+    return make.owned_by_job(make.pod("etl-runner", phase, uid=uid, status=status))
+
+
+@pytest.mark.parametrize(
+    ("known", "last", "limit", "ended_ago_s", "written", "failures", "state"),
+    [
+        # Counted first, then deleted: an operator that dies in between counts it once.
+        (None, None, 2, 60, [], 1, "Running"),
+        (1, "first", 2, 5, [], 1, "Running"),
+        (1, "first", 2, 10, [("Delete", "Pod")], 1, "Running"),
+        (1, "another", 2, 60, [], 2, "Running"),
+        (2, "first", 2, 19, [], 2, "Running"),
+        (2, "first", 2, 20, [("Delete", "Pod")], 2, "Running"),
+        (2, "another", 2, 60, [("Delete", "DaskCluster")], 3, "Failed"),
+        (None, None, None, 60, [("Delete", "DaskCluster")], 1, "Failed"),
+        (None, None, 0, 60, [("Delete", "DaskCluster")], 1, "Failed"),
+    ],
+)
+def test_a_failed_runner_is_tried_again_as_often_as_asked(
+    make, parts, known, last, limit, ended_ago_s, written, failures, state
+):
+    before = {"jobStatus": "Running", "activeSince": format_time(make.now - 99)}
+    if known:
+        before |= {"failures": known, "lastFailedRunner": last}
+    observed = parts("ready", "absent", before)
+    runner = failed_runner(make, ended_ago_s=ended_ago_s)
+    observed = ObservedJob(observed.job, observed.cluster, runner)
+    if limit is not None:
+        with_spec(observed, backoffLimit=limit)
+    plan = decide_job(observed, make.now)
+    assert writes(plan) == written
+    assert (plan.status["failures"], plan.status["jobStatus"]) == (failures, state)
+
+
+@pytest.mark.parametrize(("restarts", "ends"), [(0, False), (2, False), (3, True)])
+def test_restarts_in_place_count_too_and_the_log_stays(make, parts, restarts, ends):
+    observed = parts("ready", "absent", {"jobStatus": "Running"})
+    runner = failed_runner(make, phase="running", restarts=restarts)
+    observed = with_spec(ObservedJob(observed.job, observed.cluster, runner), backoffLimit=2)
+    plan = decide_job(observed, make.now)
+    stopped = [("Delete", "DaskCluster"), ("Patch", "Pod")]
+    assert writes(plan) == (stopped if ends else [])
+    if ends:
+        # The kubelet ends it, and its log can be read as long as the Pod is there.
+        assert plan.steps[0][1].body == {"spec": {"activeDeadlineSeconds": 1}}
+        assert plan.status["jobStatus"] == "Failed"
+
+
+@pytest.mark.parametrize(("active_s", "ends"), [(59, False), (60, True)])
+@pytest.mark.parametrize("runner", ["absent", "running", "Succeeded"])
+def test_a_job_has_so_long_and_no_longer(make, parts, active_s, ends, runner):
+    since = format_time(make.now - active_s)
+    observed = with_spec(
+        parts("there", runner, {"jobStatus": "ClusterCreated", "activeSince": since}),
+        activeDeadlineSeconds=60,
+    )
+    plan = decide_job(observed, make.now)
+    if runner == "Succeeded":
+        assert plan.status["jobStatus"] == "Successful"
+    elif ends:
+        assert plan.status["jobStatus"] == "Failed"
+        assert "activeDeadlineSeconds of 60" in plan.status["message"]
+        assert ("Delete", "DaskCluster") in writes(plan)
+    else:
+        assert plan.status["jobStatus"] != "Failed"
+        assert plan.look_again_s == 1.0
+
+
+@pytest.mark.parametrize(("age_s", "goes"), [(29, False), (30, True)])
+def test_a_finished_job_lives_as_long_as_asked(make, parts, age_s, goes):
+    done = {"jobStatus": "Successful", "endTime": format_time(make.now - age_s)}
+    plan = decide_job(
+        with_spec(parts("absent", "Succeeded", done), ttlSecondsAfterFinished=30), make.now
+    )
+    assert writes(plan) == ([("Delete", "DaskJob")] if goes else [])
+    assert goes or plan.look_again_s == 1.0
+
+
+def test_a_suspended_job_has_nothing_and_begins_anew_when_it_is_resumed(make, parts):
+    running = {"jobStatus": "Running", "startTime": "2026-01-01T00:00:00Z"}
+    observed = with_spec(parts("ready", "running", running), suspend=True)
+    plan = decide_job(observed, make.now)
+    assert writes(plan) == [("Delete", "DaskCluster"), ("Delete", "Pod")]
+    assert plan.status["jobStatus"] == "JobCreated"
+    assert not {"startTime", "activeSince"} & set(plan.status)
+    resumed = decide_job(parts("absent", "absent", plan.status), make.now)
+    assert writes(resumed) == [("Create", "DaskCluster")]
+    held = {c["type"]: c["status"] for c in resumed.status["conditions"]}
+    assert held["Suspended"] == "False"
+
+
+def test_a_job_that_ended_cannot_be_suspended(make, parts):
+    done = {"jobStatus": "Failed", "message": "so it was"}
+    plan = decide_job(with_spec(parts("absent", "Failed", done), suspend=True), make.now)
+    assert (plan.status["jobStatus"], plan.status["message"]) == ("Failed", "so it was")
+    assert not plan.steps

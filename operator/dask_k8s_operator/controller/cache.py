@@ -126,14 +126,14 @@ class Cache:
         self._put(kind, key, item)
 
     def remember_uncertain(self, kind: Kind, item: Manifest) -> None:
-        """Take in a Pod that may or may not have been made: its answer got lost.
+        """Take in a worker Pod that may or may not have been made: its answer got lost.
 
-        Only Pods have names that are drawn anew with every try; of anything else, a second try is
-        told that the first one succeeded.
+        Only worker Pods have names that are drawn anew with every try; of anything else, a second
+        try is told that the first one succeeded.
         """
         key = _key(item)
         is_news = self.get(kind, *key) is None and (kind, key) not in self._gone
-        if kind == PODS and is_news:
+        if kind == PODS and _parent(kind, item) and is_news:
             self._note(kind, key, None, None)
             self._put(kind, key, item)
 

@@ -160,15 +160,16 @@ class ApiServer:
         *,
         uid: str | None = None,
         resource_version: str | None = None,
+        grace_period_s: int | None = None,
     ) -> Manifest:
-        """Delete an object; a Pod that has a node goes when that has ended it."""
+        """Delete an object; a Pod that has a node goes when that has ended it, if need be."""
         item = self.get(kind, namespace, name)
         metadata = item["metadata"]
         wanted = {"uid": uid, "resourceVersion": resource_version}
         if any(value and metadata[field] != value for field, value in wanted.items()):
             message = f'{kind.plural} "{name}": the precondition is not met'
             raise ConflictError(409, "Conflict", message, {"name": name})
-        if kind != PODS or not item["spec"].get("nodeName"):
+        if kind != PODS or not item["spec"].get("nodeName") or grace_period_s == 0:
             self.remove(kind, namespace, name, metadata["uid"], by)
             return {"kind": "Status", "status": "Success", "metadata": {}}
         if metadata.get("deletionTimestamp"):
@@ -275,6 +276,14 @@ def _with_replicas(spec: Manifest) -> Manifest:
     return {**spec, "worker": {"replicas": 1, **spec["worker"]}}
 
 
+def _is_deadline_only(before: Manifest, after: Manifest) -> bool:
+    # Of a Pod's spec that is there, a person may change this and images.
+    return after["spec"] == {
+        **before["spec"],
+        "activeDeadlineSeconds": after["spec"].get("activeDeadlineSeconds"),
+    }
+
+
 def _settle(kind: Kind, before: Manifest, patched: Manifest, subresource: str | None) -> Manifest:
     """What of a patched object the API server takes over."""
     if subresource == "status":
@@ -293,7 +302,7 @@ def _settle(kind: Kind, before: Manifest, patched: Manifest, subresource: str | 
     else:
         after.pop("status", None)
     if after.get("spec") != before.get("spec"):
-        if kind == PODS:
+        if kind == PODS and not _is_deadline_only(before, after):
             raise InvalidError(422, "Invalid", f"Pod {old['name']}: spec is immutable")
         if kind in DASK_KINDS:
             metadata["generation"] = old["generation"] + 1

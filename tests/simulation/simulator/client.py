@@ -123,12 +123,19 @@ class SimulatedClient:
         *,
         uid: str | None = None,
         resource_version: str | None = None,
+        grace_period_s: int | None = None,
         **_: Any,
     ) -> Manifest:
         return await self._ask(
             "delete",
             lambda: self._api.delete(
-                kind, namespace or "", name, self.name, uid=uid, resource_version=resource_version
+                kind,
+                namespace or "",
+                name,
+                self.name,
+                uid=uid,
+                resource_version=resource_version,
+                grace_period_s=grace_period_s,
             ),
         )
 

@@ -74,7 +74,7 @@ class Scheduler:
         self.asked_s = 0.0
         self.is_alive = True
         self.transitions = 0
-        self.work_began_s = self.started_s
+        self.work_began_s = self.submitted_s = self.started_s
         self._dask = dask
         self._seen_transitions = -1
         self._busy_s = self.started_s
@@ -95,6 +95,7 @@ class Scheduler:
 
     def submit(self, count: int, duration_s: float) -> None:
         """Take in tasks."""
+        self.submitted_s = self._dask.loop.time()
         if not self.unfinished:
             self.work_began_s = self._dask.loop.time()
         for _ in range(count):

@@ -106,19 +106,24 @@ class Node:
         if after is None:
             self._stop(before["metadata"]["uid"])
         elif before is None:
-            uid = after["metadata"]["uid"]
-            if not self.is_calm and self._rng.random() < self._stuck_rate:
-                self._stuck[uid] = None
-                self._later(0.1, self._refuse, uid)
-            else:
-                self._later(self._rng.uniform(0.02, 0.5), self._place, uid)
-        elif after["metadata"].get("deletionTimestamp") and not before["metadata"].get(
-            "deletionTimestamp"
-        ):
-            uid = after["metadata"]["uid"]
-            self._later(self._rng.uniform(0.02, 1.0), self._stop, uid)
-            is_slow = not self.is_calm and self._rng.random() < self._slow_rate
-            self._later(30.0 if is_slow else self._rng.uniform(1.0, 3.0), self._drop, uid)
+            self._take_in(after["metadata"]["uid"])
+        elif _is_news("deletionTimestamp", before["metadata"], after["metadata"]):
+            self._terminate(after["metadata"]["uid"])
+        elif _is_news("activeDeadlineSeconds", before["spec"], after["spec"]):
+            deadline_s, uid = after["spec"]["activeDeadlineSeconds"], after["metadata"]["uid"]
+            self._later(deadline_s, self._end, uid, "Failed", "DeadlineExceeded")
+
+    def _take_in(self, uid: str) -> None:
+        if not self.is_calm and self._rng.random() < self._stuck_rate:
+            self._stuck[uid] = None
+            self._later(0.1, self._refuse, uid)
+        else:
+            self._later(self._rng.uniform(0.02, 0.5), self._place, uid)
+
+    def _terminate(self, uid: str) -> None:
+        self._later(self._rng.uniform(0.02, 1.0), self._stop, uid)
+        is_slow = not self.is_calm and self._rng.random() < self._slow_rate
+        self._later(30.0 if is_slow else self._rng.uniform(1.0, 3.0), self._drop, uid)
 
     def _refuse(self, uid: str) -> None:
         message = "0/3 nodes are available: 3 Insufficient memory."
@@ -217,6 +222,10 @@ class Node:
         self._api.loop.call_later(delay_s, step, *arguments)
 
 
+def _is_news(field: str, before: Manifest, after: Manifest) -> bool:
+    return bool(after.get(field)) and not before.get(field)
+
+
 def _has_ended(pod: Manifest) -> bool:
     return (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
 
@@ -245,5 +254,10 @@ def _status(
         ],
     }
     before = pod.get("status") or {}
-    address = ip or before.get("podIP")
-    return {**status, "podIP": address} if address else status
+    if ip:
+        status["podIP"], status["startTime"] = ip, state["running"]["startedAt"]
+    return {**_lasting(before), **status}
+
+
+def _lasting(status: Manifest) -> Manifest:
+    return {key: status[key] for key in ("podIP", "startTime") if key in status}

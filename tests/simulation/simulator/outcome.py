@@ -26,9 +26,9 @@ from dask_k8s_operator.resources.names import (
 )
 
 from .api import ApiServer, Manifest, owns
+from .books import is_live
 from .dask import Dask
-from .rules import is_live
-from .users import BYSTANDER, Users
+from .users import BYSTANDER, TEAM, Users
 
 OWNED = (PODS, SERVICES, CONFIG_MAPS, SECRETS)
 
@@ -60,23 +60,43 @@ def _judge_cluster(api: ApiServer, dask: Dask, cluster: Manifest) -> Iterator[st
     namespace, name, spec = *_place(cluster), cluster["spec"]
     pod = api.find(PODS, namespace, scheduler_name(name))
     service = api.find(SERVICES, namespace, scheduler_name(name))
+    if spec.get("suspend"):
+        yield from _judge_suspended(cluster, pod)
+        return
     scheduler = dask.schedulers.get((namespace, name))
     if spec.get("idleTimeout") and scheduler is not None and not scheduler.unfinished:
         yield "is idle and there"
-    for what, item in (("scheduler Pod", pod), ("Service", service)):
-        if item is None or not owns(cluster, item):
-            yield f"has no {what}"
-            return
-    if pod is None or not _is_ready(pod):
-        yield "its scheduler is not ready"
+    if pod is None or not owns(cluster, pod) or not _is_ready(pod):
+        yield "has no scheduler that is ready"
+        return
+    if service is None or not owns(cluster, service):
+        yield "has no Service"
+        return
+    is_outdated = _image(pod["spec"]) != _image(spec["scheduler"]["spec"])
+    if is_outdated and not (scheduler and (scheduler.unfinished or scheduler.held)):
+        yield "its scheduler has another image"
+    if {_team(pod), _team(service)} != {_team(cluster)}:
+        yield "its scheduler Pod or Service has another label"
+    yield from _judge_default_group(api, cluster)
+    yield from _judge_cluster_status(api, cluster, is_updated=not is_outdated)
+
+
+def _judge_default_group(api: ApiServer, cluster: Manifest) -> Iterator[str]:
+    namespace, name, spec = *_place(cluster), cluster["spec"]
     group = api.find(DASK_WORKER_GROUPS, namespace, default_group_name(name))
     if group is None or not owns(cluster, group):
         yield "has no default group"
         return
     if group["spec"]["worker"].get("spec") != spec["worker"].get("spec"):
         yield "its default group has another Pod spec"
+    if _team(cluster) not in (None, _team(group)):
+        yield "its default group has another label"
+
+
+def _judge_cluster_status(api: ApiServer, cluster: Manifest, *, is_updated: bool) -> Iterator[str]:
+    namespace, name = _place(cluster)
     status = cluster.get("status") or {}
-    yield from _judge_status(cluster, status)
+    yield from _judge_status(cluster, status, is_updated=is_updated)
     if status.get("phase") != "Running":
         yield f"its phase is {status.get('phase')}"
     groups = [
@@ -87,6 +107,14 @@ def _judge_cluster(api: ApiServer, dask: Dask, cluster: Manifest) -> Iterator[st
     desired = sum(item["spec"]["worker"]["replicas"] for item in groups)
     if status.get("ready") != f"{desired}/{desired}":
         yield f"says {status.get('ready')} of {desired} workers"
+
+
+def _judge_suspended(cluster: Manifest, scheduler_pod: Manifest | None) -> Iterator[str]:
+    status = cluster.get("status") or {}
+    if scheduler_pod is not None and owns(cluster, scheduler_pod):
+        yield "is suspended and has a scheduler"
+    if status.get("phase") != "Suspended" or _condition(status, "Ready").get("status") == "True":
+        yield f"is suspended and says {status.get('phase')}"
 
 
 def _judge_wish(api: ApiServer, users: Users, cluster: Manifest) -> Iterator[str]:
@@ -113,7 +141,15 @@ def _judge_group(api: ApiServer, group: Manifest) -> Iterator[str]:
         return
     if not owns(cluster, group):
         yield "is not adopted by its cluster"
+    if cluster["spec"].get("suspend"):
+        if pods or _condition(status, "WorkersReady").get("reason") != "Suspended":
+            yield f"is suspended and has {len(pods)} Pods"
+        return
     desired = group["spec"]["worker"]["replicas"]
+    if any(_image(pod["spec"]) != _image(group["spec"]["worker"]["spec"]) for pod in pods):
+        yield "some of its Pods have another image"
+    if any(_team(pod) != _team(group) for pod in pods):
+        yield "some of its Pods have another label"
     if len(pods) != desired:
         yield f"has {len(pods)} Pods of {desired}"
     if not all(is_live(pod) and _is_ready(pod) for pod in pods):
@@ -123,7 +159,7 @@ def _judge_group(api: ApiServer, group: Manifest) -> Iterator[str]:
         yield f"says {status.get('ready')} of {desired} workers"
 
 
-def _judge_status(item: Manifest, status: Manifest) -> Iterator[str]:
+def _judge_status(item: Manifest, status: Manifest, *, is_updated: bool = True) -> Iterator[str]:
     if status.get("observedGeneration") != item["metadata"]["generation"]:
         yield "has not seen the last edit"
     if _condition(status, "Ready").get("status") != "True":
@@ -131,7 +167,9 @@ def _judge_status(item: Manifest, status: Manifest) -> Iterator[str]:
     for trouble in ("Degraded", "Retiring"):
         if _condition(status, trouble).get("status") != "False":
             yield f"is called {trouble}: {status.get('message')}"
-    if "message" in status:
+    if (_condition(status, "Updated").get("status") == "True") != is_updated:
+        yield "does not say whether it is up to date"
+    if "message" in status and is_updated:
         yield f"complains: {status['message']}"
 
 
@@ -142,7 +180,7 @@ def _judge_autoscaler(api: ApiServer, dask: Dask, autoscaler: Manifest) -> Itera
     active = _condition(autoscaler.get("status") or {}, "Active")
     name = spec.get("workerGroup") or default_group_name(spec["cluster"])
     group = api.find(DASK_WORKER_GROUPS, metadata["namespace"], name)
-    if cluster is None or group is None:
+    if cluster is None or group is None or cluster["spec"].get("suspend"):
         if active.get("status") != "False":
             yield "does not say that it has nothing to scale"
         return
@@ -161,13 +199,19 @@ def _judge_job(api: ApiServer, job: Manifest) -> Iterator[str]:
     metadata, status = job["metadata"], job.get("status") or {}
     place = (metadata["namespace"], metadata["name"])
     is_over = status.get("jobStatus") in ("Successful", "Failed")
+    if is_over and "ttlSecondsAfterFinished" in job["spec"]:
+        yield "is over and there"
     for kind, name in ((DASK_CLUSTERS, place[1]), (PODS, runner_name(place[1]))):
         there = api.find(kind, place[0], name)
         if there is not None and not owns(job, there):
-            if not is_over and "belongs to something else" not in status.get("message", ""):
+            is_waiting = not is_over and not job["spec"].get("suspend")
+            if is_waiting and "belongs to something else" not in status.get("message", ""):
                 yield "does not say that its name is taken"
             return
-    if not is_over:
+    if job["spec"].get("suspend") and not is_over:
+        if api.find(PODS, place[0], runner_name(place[1])) is not None:
+            yield "is suspended and has a runner"
+    elif not is_over:
         yield f"is {status.get('jobStatus')}"
     if api.find(DASK_CLUSTERS, *place) is not None:
         yield "its cluster is still there"
@@ -181,11 +225,21 @@ def _find_left_over(api: ApiServer) -> str | None:
             if not is_bystander and not any(api.has_uid(owner["uid"]) for owner in owners):
                 return f"{kind.kind} {_name(item)} is left over"
     for cluster in api.all(DASK_CLUSTERS):
+        if cluster["spec"].get("suspend"):
+            continue
         name = agent_name(cluster["metadata"]["name"])
         for kind in (CONFIG_MAPS, SECRETS):
             if api.find(kind, cluster["metadata"]["namespace"], name) is None:
                 return f"{kind.kind} {name} is missing"
     return None
+
+
+def _image(spec: Manifest) -> str:
+    return str(spec["containers"][0]["image"])
+
+
+def _team(item: Manifest) -> str | None:
+    return (item["metadata"].get("labels") or {}).get(TEAM)
 
 
 def _is_ready(pod: Manifest) -> bool:

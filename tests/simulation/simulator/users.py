@@ -39,6 +39,8 @@ NAMES = ("x", "x", "y")
 MOST_WORKERS = 7
 # A Pod that looks much like ours and is nobody's of ours.
 BYSTANDER = "bystander"
+# A label that users put on what they made.
+TEAM = "team"
 
 
 class Users:
@@ -79,6 +81,9 @@ class Users:
             self._scale_cluster: 8,
             self._scale_group: 9,
             self._edit: 3,
+            self._edit_scheduler: 1,
+            self._suspend: 2,
+            self._label: 1,
             self._adapt: 1,
             self._delete: 3,
             self._delete_child: 2,
@@ -124,7 +129,10 @@ class Users:
         spec: Manifest = {"containers": [{"name": "worker", "image": "dask:1"}]}
         if self._rng.random() < 0.1:
             spec["restartPolicy"] = "Never"
-        return {"replicas": self._draw_count(), "spec": spec}
+        worker = {"replicas": self._draw_count(), "spec": spec}
+        if self._rng.random() < 0.1:
+            worker["retireTimeout"] = 5
+        return worker
 
     def _draw_count(self) -> int:
         return self._rng.choice((0, 1, 2, 3, 4, 5, MOST_WORKERS))
@@ -146,6 +154,8 @@ class Users:
     def _create_job(self) -> None:
         runner = {"containers": [{"name": "job", "image": "dask:1"}], "restartPolicy": "Never"}
         spec = {"job": {"spec": runner}, "cluster": {"spec": self._draw_cluster_spec()}}
+        limits = {"backoffLimit": 2, "activeDeadlineSeconds": 60, "ttlSecondsAfterFinished": 30}
+        spec.update({limit: n for limit, n in limits.items() if self._rng.random() < 0.3})
         self._create(DASK_JOBS, self._rng.choice(NAMESPACES), self._rng.choice(("j", "y")), spec)
 
     def _create(self, kind: Kind, namespace: str, name: str, spec: Manifest) -> Manifest | None:
@@ -186,6 +196,28 @@ class Users:
             image = f"dask:{self._rng.randrange(2, 4)}"
             spec = {"containers": [{"name": "worker", "image": image}]}
             self._patch(_KIND_OF[item["kind"]], item, {"spec": {"worker": {"spec": spec}}})
+
+    def _edit_scheduler(self) -> None:
+        cluster = self._pick(DASK_CLUSTERS)
+        if cluster is not None:
+            image = f"dask:{self._rng.randrange(2, 4)}"
+            spec = {"containers": [{"name": "scheduler", "image": image}]}
+            self._patch(DASK_CLUSTERS, cluster, {"spec": {"scheduler": {"spec": spec}}})
+
+    def _suspend(self) -> None:
+        kind = self._rng.choice((DASK_CLUSTERS, DASK_CLUSTERS, DASK_JOBS))
+        item = self._pick(kind)
+        # A job whose cluster is suspended waits for ever.
+        if item is not None and not item["metadata"].get("ownerReferences"):
+            is_suspended = bool(item["spec"].get("suspend"))
+            self._patch(kind, item, {"spec": {"suspend": not is_suspended}})
+
+    def _label(self) -> None:
+        kind = self._rng.choice((DASK_CLUSTERS, DASK_WORKER_GROUPS))
+        item = self._pick(kind)
+        if item is not None:
+            team = self._rng.choice(("blue", "red", None))
+            self._patch(kind, item, {"metadata": {"labels": {TEAM: team}}})
 
     def _adapt(self) -> None:
         autoscaler = self._pick(DASK_AUTOSCALERS)

@@ -167,7 +167,10 @@ class ClusterStore:
         self._flushed_s = asyncio.get_running_loop().time()
         dirty, self._dirty = self._dirty, set()
         for key in sorted(dirty):
-            self._redraw(key)
+            try:
+                self._redraw(key)
+            except Exception:  # one resource that we cannot read does not hide the others
+                logger.exception("DaskCluster %s/%s cannot be shown", *key)
         self._forget_answered()
         self._set_problem()
         self._arm_silence_timer()

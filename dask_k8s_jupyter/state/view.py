@@ -21,6 +21,8 @@ Resource = Mapping[str, Any]
 # An operator that runs answers within a tenth of a second; a restarting one needs a few seconds
 # to lead again.
 OPERATOR_SILENT_AFTER_S = 10.0
+# The largest whole number that a browser reads exactly.
+MAX_MEMORY_BYTES = 2**53 - 1
 OPERATOR_SILENT_REASON = "No operator has acted on this cluster"
 NOT_SEEN_REASON = "The operator has yet to see it"
 DELETING_REASON = "Its Pods are being deleted"
@@ -157,7 +159,10 @@ def build_cluster_view(
         reason=reason,
         workers=sum((group.workers for group in drawn), WorkerCounts()),
         cores=round(sum(group.workers.desired * group.cores_each for group in drawn), 3),
-        memory_bytes=sum(group.workers.desired * group.memory_bytes_each for group in drawn),
+        memory_bytes=min(
+            sum(group.workers.desired * group.memory_bytes_each for group in drawn),
+            MAX_MEMORY_BYTES,
+        ),
         groups=drawn,
         adaptive=_adaptive(autoscaler),
         scheduler_ready=ready,
@@ -217,7 +222,7 @@ def _draw_group(cluster_name: str, name: str, group: Resource) -> GroupView:
         is_default=name == names.default_group_name(cluster_name),
         workers=_count(worker.get("replicas"), _status(group)),
         cores_each=_resource(container, "cpu"),
-        memory_bytes_each=int(_resource(container, "memory")),
+        memory_bytes_each=min(int(_resource(container, "memory")), MAX_MEMORY_BYTES),
         reason=_status(group).get("message"),
     )
 

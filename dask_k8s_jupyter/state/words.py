@@ -9,17 +9,21 @@ from __future__ import annotations
 import re
 from datetime import datetime, timezone
 
-_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d*)?|\.\d+)(?:[eE]([+-]?\d+)|([numkKMGTPE]i?))?")
+_QUANTITY = re.compile(
+    r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|([numkMGTPE]|[KMGTPE]i))?", re.ASCII
+)
 _FACTORS = {
-    "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15,
+    "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15,
     "E": 1e18, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50,
     "Ei": 2.0**60,
 }  # fmt: skip
+# Kubernetes keeps no larger quantity.
+_MAX_QUANTITY = 2.0**63
 _MEMORY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def parse_quantity(text: str | int | float | None) -> float | None:
-    """Read a Kubernetes quantity; None for what is none.
+    """Read a Kubernetes quantity; None for what is none, or more than Kubernetes keeps.
 
     Parameters
     ----------
@@ -35,8 +39,8 @@ def parse_quantity(text: str | int | float | None) -> float | None:
     if match is None:
         return None
     number, exponent, suffix = match.groups()
-    value = float(number) * 10.0 ** int(exponent or 0)
-    return value * _FACTORS[suffix] if suffix in _FACTORS else (None if suffix else value)
+    value = float(number + (exponent or "")) * _FACTORS.get(suffix, 1.0)
+    return value if abs(value) < _MAX_QUANTITY else None
 
 
 def format_memory(memory_bytes: float) -> str:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|([numkMGTPE]|[KMGTPE]i)?)")
-_FACTORS = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-_FACTORS |= {"P": 1e15, "E": 1e18}
-_FACTORS |= {f"{unit}i": 1024.0 ** (power + 1) for power, unit in enumerate("KMGTPE")}
+from dask_k8s_jupyter.state import words
 
 
 def parse_quantity(quantity: Any) -> float:
@@ -19,13 +15,10 @@ def parse_quantity(quantity: Any) -> float:
     >>> parse_quantity("500m"), parse_quantity("2Gi"), parse_quantity(3)
     (0.5, 2147483648.0, 3.0)
     """
-    match = _QUANTITY.fullmatch(str(quantity).strip())
-    if match is None:
+    amount = words.parse_quantity(quantity)
+    if amount is None:
         raise ValueError(f"{quantity!r} is not a quantity such as '500m' or '2Gi'")
-    number, exponent, suffix = match.groups()
-    if exponent:
-        return float(number + exponent)
-    return float(number) * _FACTORS.get(suffix or "", 1.0)
+    return amount
 
 
 def show_bytes(count: int) -> str:

@@ -57,6 +57,8 @@ def test_what_is_left_empty_is_left_out():
         ({"n_workers": "2"}, "n_workers", "whole number"),
         ({"n_workers": None}, "n_workers", "whole number"),
         ({"cpu": "two"}, "cpu", "500m"),
+        ({"cpu": "1e999"}, "cpu", "500m"),
+        ({"memory": "1K"}, "memory", "2Gi"),
         ({"cpu": 2}, "cpu", "text"),
         ({"cpu": "-1"}, "cpu", "amount"),
         ({"cpu": "0"}, "cpu", "amount"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta, timezone
 
+import orjson
 import pytest
 
 from dask_k8s_jupyter.state import store as store_module
@@ -236,3 +237,25 @@ class TestSilence:
         assert scene.store.views["team-a", "demo"].operator_silent
         assert scene.store.problem.code == "operator-silent"
         await scene.store.close()
+
+
+@pytest.mark.parametrize("memory", ["1e999", "9" * 400, "8E", 10**30, "two"])
+async def test_a_silly_quantity_hides_no_cluster(scene, memory):
+    silly = make_cluster("silly", uid="u2")
+    container = {"name": "worker", "resources": {"limits": {"memory": memory}}}
+    silly["spec"]["worker"] = {"replicas": 2**31 - 1, "spec": {"containers": [container]}}
+    scene.clusters.put(silly)
+    scene.clusters.put(make_cluster())
+    scene.store.flush()
+    assert {name for _, name in scene.store.views} == {"demo", "silly"}
+    assert orjson.dumps([change.to_json() for change in scene.take()])
+
+
+async def test_a_cluster_that_cannot_be_read_hides_no_other(scene, caplog):
+    broken = make_cluster("broken", uid="u2")
+    broken["spec"] = "nothing like a spec"
+    scene.clusters.put(broken)
+    scene.clusters.put(make_cluster())
+    scene.store.flush()
+    assert set(scene.store.views) == {("team-a", "demo")}
+    assert "team-a/broken cannot be shown" in caplog.text

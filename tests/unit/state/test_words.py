@@ -37,6 +37,15 @@ from dask_k8s_jupyter.state.words import (
         ("4GB", None),
         ("4ki", None),
         ("Gi", None),
+        ("1K", None),
+        (".5", 0.5),
+        ("-1", -1),
+        ("1e999", None),
+        ("1e-999", 0),
+        ("1e30", None),
+        ("9" * 400, None),
+        ("1e" + "9" * 5000, None),
+        ("\u0662", None),
     ],
 )
 def test_a_quantity_is_read_as_kubernetes_reads_it(text, value):

@@ -22,7 +22,7 @@ import aiohttp
 from dask_k8s_operator.resources.kinds import PODS, SELF_SUBJECT_ACCESS_REVIEWS, Kind
 
 from .auth import Credentials, load_credentials
-from .errors import Target
+from .errors import Target, build_not_kubernetes_error
 from .stream import WatchEvent, iterate_lines, iterate_watch_events
 from .transport import DEFAULT_CONCURRENCY, Params, Transport
 from .usage import ApiUsage
@@ -142,15 +142,19 @@ class KubeClient:
         items: list[JsonObject] = []
         while True:
             page = await self._transport.json("GET", kind.path(namespace), target, params=params)
-            items.extend(page.get("items") or ())
-            token = page["metadata"].get("continue")
+            try:
+                items.extend(page.get("items") or ())
+                version = page["metadata"]["resourceVersion"]
+                token = page["metadata"].get("continue")
+            except (AttributeError, KeyError, TypeError) as error:
+                raise build_not_kubernetes_error(self.host) from error
             if not token:
                 break
             params["continue"] = token
         for item in items:  # The API leaves these out of lists of its own kinds.
             item.setdefault("apiVersion", kind.api_version)
             item.setdefault("kind", kind.kind)
-        return ObjectList(items, page["metadata"]["resourceVersion"])
+        return ObjectList(items, version)
 
     async def create(
         self,
@@ -261,7 +265,7 @@ class KubeClient:
         async with opened as response:
             if on_open:
                 on_open()
-            async for event in iterate_watch_events(response, target):
+            async for event in iterate_watch_events(response, target, self.host):
                 yield event
 
     async def logs(
@@ -367,7 +371,9 @@ class KubeClient:
         await self.close()
 
     async def _object(self, method: str, path: str, target: Target, **options: Any) -> JsonObject:
-        answer: JsonObject = await self._transport.json(method, path, target, **options)
+        answer = await self._transport.json(method, path, target, **options)
+        if not isinstance(answer, dict):
+            raise build_not_kubernetes_error(self.host)
         return answer
 
 

@@ -35,12 +35,26 @@ class NoKubeconfigError(KubeError):
 
 
 class ApiUnreachableError(KubeError):
-    """Nobody answers at ``host``, or not in a way that we trust."""
+    """Nobody answers at ``host``, or not in a way that we trust or understand."""
 
     def __init__(self, host: str, why: str) -> None:
         super().__init__(f"the Kubernetes API at {host} cannot be reached: {why}")
         self.host = host
         self.why = why
+
+
+def build_not_kubernetes_error(host: str) -> ApiUnreachableError:
+    """Build the failure of an answer that no API would give: a proxy's login page, a cut line.
+
+    Examples
+    --------
+    >>> str(build_not_kubernetes_error("https://10.0.0.1")).rpartition(": ")[2]
+    'it answered with something that is not Kubernetes (a login page of a proxy, perhaps)'
+    """
+    return ApiUnreachableError(
+        host,
+        "it answered with something that is not Kubernetes (a login page of a proxy, perhaps)",
+    )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Reads endless answers of the API: watch events and log lines.
 
-Guarantees that a line may be of any length, and that what the API reports inside a watch is
-raised like any other failure. Refuses to resume: that is the informer's.
+Guarantees that a line may be of any length, and that what the API reports inside a watch, or what
+is no event at all, is raised like any other failure. Refuses to resume: that is the informer's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from .errors import Target, build_api_error
+from .errors import Target, build_api_error, build_not_kubernetes_error
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,27 @@ async def iterate_lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes
 
 
 async def iterate_watch_events(
-    response: aiohttp.ClientResponse, target: Target
+    response: aiohttp.ClientResponse, target: Target, host: str
 ) -> AsyncIterator[WatchEvent]:
     """Yield the events of a watch; an ERROR event is raised as the failure that it carries."""
     async for line in iterate_lines(response):
         if not line:
             continue
-        event = orjson.loads(line)
-        if event["type"] == "ERROR":
-            status = event["object"]
+        event = _read_event(line, host)
+        if event.type == "ERROR":
+            status = event.object
             raise build_api_error(int(status.get("code") or 500), orjson.dumps(status), target)
-        yield WatchEvent(event["type"], event["object"])
+        yield event
+
+
+def _read_event(line: bytes, host: str) -> WatchEvent:
+    try:
+        event = orjson.loads(line)
+        kind, resource = event["type"], event["object"]
+        if kind != "ERROR":
+            str(resource["metadata"]["resourceVersion"])
+        elif not isinstance(resource, dict):
+            raise TypeError(f"a Status is needed, not {type(resource).__name__}")
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise build_not_kubernetes_error(host) from error
+    return WatchEvent(kind, resource)

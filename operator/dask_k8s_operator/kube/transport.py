@@ -22,7 +22,14 @@ from dask_k8s_operator import __version__
 
 from .auth import Credentials
 from .connect import Resolver, Sockets, find_proxy
-from .errors import ApiError, ApiUnreachableError, Target, TooManyRequestsError, build_api_error
+from .errors import (
+    ApiError,
+    ApiUnreachableError,
+    Target,
+    TooManyRequestsError,
+    build_api_error,
+    build_not_kubernetes_error,
+)
 from .usage import ApiUsage
 
 Params = Mapping[str, str | int | None]
@@ -70,7 +77,10 @@ class Transport:
     async def json(self, method: str, path: str, target: Target, **options: Any) -> Any:
         """Ask and parse the whole answer; options are those of ``read``."""
         raw = await self.read(method, path, target, **options)
-        return orjson.loads(raw) if raw else None
+        try:
+            return orjson.loads(raw) if raw else None
+        except orjson.JSONDecodeError as error:
+            raise build_not_kubernetes_error(self._credentials.host) from error
 
     async def read(
         self,

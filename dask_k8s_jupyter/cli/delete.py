@@ -95,6 +95,19 @@ async def _follow_end(client: KubeClient, watched: WatchedCluster, progress: Pro
             break
         await wait_any(change)
     selector = f"{CLUSTER_NAME_LABEL}={watched.name}"
-    while left := len((await client.list(PODS, watched.namespace, label_selector=selector)).items):
-        progress.say(f"{left} {'Pod has' if left == 1 else 'Pods have'} still to end")
+    while left := (await client.list(PODS, watched.namespace, label_selector=selector)).items:
+        progress.say(describe_ending([pod["metadata"]["name"] for pod in left]))
         await asyncio.sleep(PODS_LOOK_S)
+
+
+def describe_ending(pods: list[str]) -> str:
+    """Say which Pods a deletion waits for.
+
+    Examples
+    --------
+    >>> describe_ending(["demo-scheduler"])
+    'Pod demo-scheduler has still to end'
+    """
+    if len(pods) == 1:
+        return f"Pod {pods[0]} has still to end"
+    return f"{len(pods)} Pods have still to end"

@@ -28,7 +28,8 @@ class Books:
         self._live: dict[str, Past[int]] = {}
         self._specs: dict[str, Past[str]] = {}
         self._marked: dict[str, dict[str, float]] = {}
-        self._suspended: dict[tuple[str, str], Past[bool]] = {}
+        self._suspended: dict[tuple[str, str] | None, Past[bool]] = {}
+        self._cluster_of: dict[str, tuple[str, str]] = {}
 
     def note(self, kind: Kind, before: Manifest | None, after: Manifest | None) -> None:
         """Write a change down."""
@@ -53,8 +54,12 @@ class Books:
         return counts[0] + sum(max(0, after - before) for before, after in pairwise(counts))
 
     def asked(self, group: str, since_s: float) -> list[int]:
-        """How many workers were asked for, at any time since."""
-        return self._since(self._asked.get(group, []), since_s)
+        """How many workers somebody may believe to be asked for, who last looked then."""
+        asked = self._since(self._asked.get(group, []), since_s)
+        suspended = self._since(self._suspended.get(self._cluster_of.get(group), []), since_s)
+        if suspended and all(suspended):
+            return [0]
+        return [*asked, 0] if any(suspended) else asked
 
     def specs(self, group: str, since_s: float) -> list[str]:
         """Hashes of the worker specs that a group had, at any time since."""
@@ -97,30 +102,19 @@ class Books:
 
     def _note_group(self, group: Manifest) -> None:
         metadata, spec = group["metadata"], group["spec"]
-        place = (metadata["namespace"], spec["cluster"])
-        is_suspended = self._suspended.get(place, [(0.0, False)])[-1][1]
-        replicas = 0 if is_suspended else spec["worker"]["replicas"]
-        asked = self._asked.setdefault(metadata["uid"], [])
-        if not asked:  # that its cluster is suspended may not be known yet
-            self._append(asked, spec["worker"]["replicas"])
-        self._append(asked, replicas)
+        self._cluster_of[metadata["uid"]] = (metadata["namespace"], spec["cluster"])
+        self._append(self._asked.setdefault(metadata["uid"], []), spec["worker"]["replicas"])
         self._append(self._specs.setdefault(metadata["uid"], []), hash_worker_spec(group))
 
     def _note_cluster(self, cluster: Manifest) -> None:
         place = (cluster["metadata"]["namespace"], cluster["metadata"]["name"])
         past = self._suspended.setdefault(place, [(0.0, False)])
         is_there = self._api.find(DASK_CLUSTERS, *place) is not None
-        if not self._append(past, is_there and bool(cluster["spec"].get("suspend"))):
-            return
-        for group in self._api.all(DASK_WORKER_GROUPS):
-            if (group["metadata"]["namespace"], group["spec"]["cluster"]) == place:
-                self._note_group(group)
+        self._append(past, is_there and bool(cluster["spec"].get("suspend")))
 
-    def _append(self, past: Past[Any], value: Any) -> bool:
-        if past and past[-1][1] == value:
-            return False
-        past.append((self._api.loop.time(), value))
-        return True
+    def _append(self, past: Past[Any], value: Any) -> None:
+        if not past or past[-1][1] != value:
+            past.append((self._api.loop.time(), value))
 
     @staticmethod
     def _since(past: Past[T], since_s: float) -> list[T]:

@@ -1,0 +1,351 @@
+"""What the operator costs: ``python -m benchmarks.operator [--kube current] [--workers 1000]``.
+
+Ratios in one run on one API server: scaling a worker group up and down against a bare loop of the
+same creations and deletions at the same concurrency; then writes a worker, the time from a scale to
+the first Pod, memory, what it asks when nothing happens, and CPU by the number of other clusters.
+
+The operator is a process from this checkout, with a namespace of its own. Its Pods are meant to
+stay Pending, or to land on pretended nodes (taint ``kwok.x-k8s.io/node``), never on real ones.
+Refuses to run beside another operator, which would do the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import inspect
+import os
+import re
+import socket
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
+
+import aiohttp
+
+from dask_k8s_jupyter.local import LocalKubernetes
+from dask_k8s_operator.kube import Informer, KubeClient
+from dask_k8s_operator.kube.errors import AlreadyExistsError, NotFoundError
+from dask_k8s_operator.resources.crds import build_crds
+from dask_k8s_operator.resources.kinds import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    DASK_CLUSTERS,
+    DASK_WORKER_GROUPS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    PODS,
+)
+
+from .ratios import Ratio
+
+CONCURRENCY = 50
+TIME_LIMIT_S = 300.0
+WORKERS = "dask.org/component=worker"
+BARE = "benchmark=bare"
+
+
+def build_pod_spec(*, is_placed: bool) -> dict[str, Any]:
+    """Build a Pod that costs nothing; ``is_placed`` lets it run on pretended nodes."""
+    toleration = {"key": "kwok.x-k8s.io/node", "operator": "Exists"}
+    return {
+        "containers": [{"name": "main", "image": "registry.invalid/nothing:1"}],
+        "nodeSelector": {"type": "kwok" if is_placed else "no-such-node"},
+        "tolerations": [toleration],
+        "terminationGracePeriodSeconds": 0,
+    }
+
+
+def build_cluster(name: str) -> dict[str, Any]:
+    """Build a cluster without workers whose scheduler never runs: nobody has to be asked."""
+    return {
+        "metadata": {"name": name},
+        "spec": {
+            "scheduler": {"spec": build_pod_spec(is_placed=False), "service": {}},
+            "worker": {"replicas": 0, "spec": build_pod_spec(is_placed=True)},
+        },
+    }
+
+
+class Bench:
+    """One namespace with an operator, and eyes on its Pods."""
+
+    def __init__(self, client: KubeClient, namespace: str, port: int) -> None:
+        self.client, self.namespace, self.port = client, namespace, port
+
+    async def numbers(self) -> dict[str, float]:
+        """Read the operator's own numbers, by name with labels."""
+        url = f"http://127.0.0.1:{self.port}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            lines = (await response.text()).splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
+
+    async def is_at_work(self) -> bool:
+        """Whether the operator has its lease."""
+        with contextlib.suppress(aiohttp.ClientError):
+            return bool((await self.numbers()).get("dask_k8s_operator_leading"))
+        return False
+
+    async def calls(self, *verbs: str) -> float:
+        """How many requests with these verbs the operator has made, those for its lease apart."""
+        return sum(
+            value
+            for name, value in (await self.numbers()).items()
+            if name.startswith("dask_k8s_operator_api_calls_total")
+            and 'resource="leases"' not in name
+            and any(f'verb="{verb}"' in name for verb in verbs)
+        )
+
+    @contextlib.asynccontextmanager
+    async def pods(self, selector: str) -> AsyncIterator[Informer]:
+        """Watch Pods."""
+        informer = Informer(self.client, PODS, self.namespace, label_selector=selector)
+        task = asyncio.ensure_future(informer.run())
+        await informer.wait_synced()
+        try:
+            yield informer
+        finally:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    async def scale(self, cluster: str, replicas: int) -> None:
+        """Ask for so many workers of a cluster's default group."""
+        body = {"spec": {"replicas": replicas}}
+        group = f"{cluster}-default"
+        await self.client.patch(
+            DASK_WORKER_GROUPS, group, body, self.namespace, subresource="scale"
+        )
+
+    async def scale_s(self, cluster: str, pods: Informer, replicas: int) -> float:
+        """Seconds until a scale is true."""
+        began = time.perf_counter()
+        await self.scale(cluster, replicas)
+        await until(lambda: len(pods.objects) == replicas)
+        return time.perf_counter() - began
+
+    async def loop_s(self, actions: Iterable[Awaitable[Any]], pods: Informer, left: int) -> float:
+        """Seconds that a bare loop of requests takes, until its Pods are seen."""
+        began = time.perf_counter()
+        await asyncio.gather(*actions)
+        await until(lambda: len(pods.objects) == left)
+        return time.perf_counter() - began
+
+    async def make_clusters(self, names: Iterable[str]) -> None:
+        """Make clusters, and wait until the operator has looked at each."""
+        wanted = list(names)
+        await asyncio.gather(
+            *(self.client.create(DASK_CLUSTERS, build_cluster(n), self.namespace) for n in wanted)
+        )
+
+        async def is_done() -> bool:
+            listed = await self.client.list(DASK_WORKER_GROUPS, self.namespace)
+            groups = {g["metadata"]["name"] for g in listed.items if g.get("status")}
+            return {f"{name}-default" for name in wanted} <= groups
+
+        await until(is_done, every_s=0.5)
+        await asyncio.sleep(2.0)  # the last statuses
+
+
+async def until(is_true: Callable[[], Any], every_s: float = 0.002) -> None:
+    """Wait until a function, or a coroutine function, returns something true."""
+    deadline = time.perf_counter() + TIME_LIMIT_S
+    while True:
+        answer = is_true()
+        if await answer if inspect.isawaitable(answer) else answer:
+            return
+        if time.perf_counter() > deadline:
+            raise TimeoutError(f"not true within {TIME_LIMIT_S:g} s")
+        await asyncio.sleep(every_s)
+
+
+async def measure_scaling(bench: Bench, workers: int, runs: int) -> None:
+    """Up and down, against bare loops, pair by pair."""
+    await bench.make_clusters(["big"])
+    up: list[tuple[float, float]] = []
+    down: list[tuple[float, float]] = []
+    writes: list[float] = []
+    async with bench.pods(WORKERS) as ours, bench.pods(BARE) as bare:
+        for _ in range(runs):
+            before = await bench.calls("create", "patch", "delete")
+            up_s = await bench.scale_s("big", ours, workers)
+            await asyncio.sleep(2.0)
+            halfway = await bench.calls("create", "patch", "delete")
+            down_s = await bench.scale_s("big", ours, 0)
+            await asyncio.sleep(2.0)
+            after = await bench.calls("create", "patch", "delete")
+            writes += [(halfway - before) / workers, (after - halfway) / workers]
+            names = [f"bare-{uuid.uuid4().hex[:10]}" for _ in range(workers)]
+            up.append((up_s, await bench.loop_s(creations(bench, names), bare, workers)))
+            down.append((down_s, await bench.loop_s(deletions(bench, names), bare, 0)))
+    say_ratio(f"0 -> {workers} / a bare loop of POSTs", up, 1.5)
+    say_ratio(f"{workers} -> 0 / a bare loop of DELETEs", down, 1.5)
+    say("writes a worker, up", statistics.median(writes[::2]), 1.05, "")
+    say("writes a worker, down", statistics.median(writes[1::2]), 1.05, "")
+
+
+def creations(bench: Bench, names: list[str]) -> Iterable[Awaitable[Any]]:
+    """Requests that create bare Pods; the client limits how many are under way."""
+    for name in names:
+        metadata = {"name": name, "labels": {"benchmark": "bare"}}
+        body = {"metadata": metadata, "spec": build_pod_spec(is_placed=True)}
+        yield bench.client.create(PODS, body, bench.namespace)
+
+
+def deletions(bench: Bench, names: list[str]) -> Iterable[Awaitable[Any]]:
+    """Requests that delete them."""
+    return (bench.client.delete(PODS, name, bench.namespace) for name in names)
+
+
+async def measure_reaction(bench: Bench, tries: int = 15) -> None:
+    """From the event of a scale to the event of the first Pod, as another watch sees both."""
+    moments: dict[str, float] = {}
+
+    def seen(what: str) -> Any:
+        return lambda *_: moments.setdefault(what, time.perf_counter())
+
+    delays_ms: list[float] = []
+    for number in range(1, tries + 1):
+        async with bench.pods(WORKERS) as pods:
+            groups = Informer(bench.client, DASK_WORKER_GROUPS, bench.namespace)
+            task = asyncio.ensure_future(groups.run())
+            await groups.wait_synced()
+            moments.clear()
+            groups._on_change, pods._on_change = seen("scale"), seen("pod")
+            await bench.scale("big", number)
+            await until(lambda: len(moments) == 2)
+            delays_ms.append((moments["pod"] - moments["scale"]) * 1000)
+            await asyncio.sleep(0.5)
+            task.cancel()
+            await asyncio.wait((task,))
+    say("from a scale to the first Pod, median", statistics.median(delays_ms), 10.0, " ms")
+    async with bench.pods(WORKERS) as pods:
+        await bench.scale_s("big", pods, 0)
+
+
+async def measure_idleness(bench: Bench, clusters: int = 50, quiet_s: float = 30.0) -> None:
+    """Requests while nothing happens; watches that the API ends are begun anew."""
+    await bench.make_clusters(f"idle-{n}" for n in range(clusters))
+    verbs = ("get", "list", "create", "patch", "delete")
+    before = await bench.calls(*verbs)
+    await asyncio.sleep(quiet_s)
+    asked = await bench.calls(*verbs) - before
+    say(f"requests in {quiet_s:g} s beside {clusters} idle clusters", asked, 0.0, "")
+
+
+async def measure_memory(bench: Bench, workers: int, clusters: int = 20) -> None:
+    """RSS with many workers in some clusters."""
+    each = workers // clusters
+    async with bench.pods(WORKERS) as pods:
+        for number in range(clusters):
+            await bench.scale(f"idle-{number}", each)
+        await until(lambda: len(pods.objects) == each * clusters)
+        rss_mb = (await bench.numbers())["process_resident_memory_bytes"] / 1e6
+        say(f"RSS with {each * clusters} workers in {clusters} clusters", rss_mb, 100.0, " MB")
+        for number in range(clusters):
+            await bench.scale(f"idle-{number}", 0)
+        await until(lambda: not pods.objects)
+
+
+async def measure_growth(bench: Bench, counts: Iterable[int] = (10, 100, 1000)) -> None:
+    """CPU of one look at an object, by how many other clusters there are."""
+    costs_ms: list[float] = []
+    made = 0
+    for count in counts:
+        await bench.make_clusters(f"other-{n}" for n in range(made, count))
+        made = count
+        costs_ms.append(await cost_of_reconcile_ms(bench))
+        print(f"CPU of one look beside {count} clusters: {costs_ms[-1]:.2f} ms")
+    say("CPU beside the most / beside the fewest", costs_ms[-1] / costs_ms[0], 1.5, " times")
+
+
+async def cost_of_reconcile_ms(bench: Bench, pokes: int = 200) -> float:
+    """Touch one cluster again and again; what the operator's process spent, by looks."""
+    before = await bench.numbers()
+    for number in range(pokes):
+        body = {"metadata": {"annotations": {"benchmark": str(number)}}}
+        await bench.client.patch(DASK_CLUSTERS, "other-0", body, bench.namespace)
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(1.0)
+    after = await bench.numbers()
+    looks = sum(after[n] - before.get(n, 0.0) for n in after if re.search(r"_seconds_count\{", n))
+    spent_s = after["process_cpu_seconds_total"] - before["process_cpu_seconds_total"]
+    return spent_s * 1000 / max(looks, 1.0)
+
+
+def say_ratio(what: str, pairs: list[tuple[float, float]], limit: float) -> None:
+    """Print a ratio and whether its promise is kept."""
+    ratio = Ratio(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs))
+    print(ratio.describe(what, limit), flush=True)
+
+
+def say(what: str, value: float, limit: float, unit: str) -> None:
+    """Print a number and whether its promise is kept."""
+    verdict = "kept" if value <= limit else "NOT KEPT"
+    print(f"{what}: {value:.2f}{unit}; promised at most {limit:g}{unit}: {verdict}", flush=True)
+
+
+@contextlib.asynccontextmanager
+async def running_operator(client: KubeClient, kubeconfig: str) -> AsyncIterator[Bench]:
+    """Install the definitions, make a namespace and start the operator in a process for it."""
+    with contextlib.suppress(NotFoundError):
+        other = await client.get(DEPLOYMENTS, "dask-operator", "dask-operator")
+        if other.get("status", {}).get("replicas"):
+            command = "kubectl -n dask-operator scale deployments --all --replicas=0"
+            sys.exit(f"another operator runs and would do the work; end it first: {command}")
+    for crd in build_crds():
+        with contextlib.suppress(AlreadyExistsError):
+            await client.create(CUSTOM_RESOURCE_DEFINITIONS, crd)
+    namespace = f"bench-{uuid.uuid4().hex[:8]}"
+    await client.create(NAMESPACES, {"metadata": {"name": namespace}})
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    where = ["--namespace", namespace, "--lease-namespace", namespace]
+    health = ["--health-host=127.0.0.1", f"--health-port={port}", "--log-level=warning"]
+    command_line = [sys.executable, "-m", "dask_k8s_operator", *where, *health]
+    environment = {**os.environ, "KUBECONFIG": kubeconfig}
+    process = await asyncio.create_subprocess_exec(*command_line, env=environment)
+    bench = Bench(client, namespace, port)
+    try:
+        await until(bench.is_at_work, every_s=0.2)
+        yield bench
+    finally:
+        process.terminate()
+        await process.wait()
+        await client.delete(NAMESPACES, namespace)
+
+
+async def measure(kubeconfig: str, options: argparse.Namespace) -> None:
+    """Measure and print everything on one API server."""
+    async with (
+        await KubeClient.connect(kubeconfig=kubeconfig, concurrency=CONCURRENCY) as client,
+        running_operator(client, kubeconfig) as bench,
+    ):
+        await measure_scaling(bench, options.workers, options.runs)
+        await measure_reaction(bench)
+        await measure_idleness(bench)
+        await measure_memory(bench, 2 * options.workers)
+        await measure_growth(bench, options.clusters)
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.operator", description=__doc__)
+    parser.add_argument("--kube", choices=["local", "current"], default="local")
+    parser.add_argument("--workers", type=int, default=1000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--clusters", type=int, nargs="+", default=[10, 100, 1000])
+    options = parser.parse_args()
+    if options.kube == "current":
+        asyncio.run(measure(os.environ["KUBECONFIG"], options))
+        return
+    with LocalKubernetes.in_thread(operator=False) as kube:
+        asyncio.run(measure(str(kube.kubeconfig), options))
+
+
+if __name__ == "__main__":
+    main()

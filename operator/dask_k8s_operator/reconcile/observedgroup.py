@@ -16,7 +16,7 @@ from ..resources.passing import is_outdated
 from ..resources.schemas import DEFAULT_RETIRE_TIMEOUT_S
 from ..resources.times import parse_time
 from .plan import Delete, Manifest, Notice, Refusal, Write, earliest
-from .pods import is_retiring, standing
+from .pods import Standing, is_retiring, standing
 
 # How long a scheduler may be silent before workers go without being asked for.
 UNREACHABLE_TIMEOUT_S = 60.0
@@ -85,16 +85,21 @@ class ObservedGroup:
         """Whether a Pod was made from another spec."""
         return is_outdated(pod, self.spec_hash)
 
-    def standing_as(self, *standings: str) -> list[Manifest]:
-        """Pods that count as one of these."""
-        return [pod for pod in self.pods if standing(pod) in standings]
+    @cached_property
+    def _standings(self) -> list[tuple[Standing, Manifest]]:
+        # Every rule asks: with a thousand Pods, once is enough.
+        return [(standing(pod), pod) for pod in self.pods]
 
-    @property
+    def standing_as(self, *standings: Standing) -> list[Manifest]:
+        """Pods that count as one of these."""
+        return [pod for counts_as, pod in self._standings if counts_as in standings]
+
+    @cached_property
     def live(self) -> list[Manifest]:
         """Pods that work or will, and are not meant to go."""
         return self.standing_as("pending", "running", "ready")
 
-    @property
+    @cached_property
     def failed(self) -> list[Manifest]:
         """Pods that ended and are not meant to go; each keeps its place until it is replaced."""
         return [pod for pod in self.standing_as("ended") if not is_retiring(pod)]

@@ -60,8 +60,14 @@ class Scheduler:
 
     def note_change(self, old: Pod | None, new: Pod | None) -> None:
         """Look again when a Pod came that waits, or one went that took room."""
+        is_gone = old is not None and (
+            new is None or new["metadata"]["uid"] != old["metadata"]["uid"]
+        )
+        if old is not None and is_gone:
+            # No later round sees it, so nothing else would give back what was bound for it.
+            self._bound.pop(old["metadata"]["uid"], None)
         is_waiting = new is not None and not new["spec"].get("nodeName")
-        is_room_made = old is not None and (new is None or not holds_resources(new))
+        is_room_made = is_gone or (old is not None and new is not None and not holds_resources(new))
         if is_waiting or is_room_made:
             self._wake.set()
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 from .kubernetes import LocalKubernetes
 
@@ -146,8 +146,10 @@ def _show_end(say: Say, kube: LocalKubernetes, url: str | None = None) -> None:
 
 
 async def _run_command(kube: LocalKubernetes, command: Sequence[str], stop: asyncio.Event) -> int:
+    # In our own session: the terminal's keyboard is the command's, and so is its Ctrl-C, which the
+    # terminal sends to both. SIGTERM still ends all.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, lambda: None)
     try:
-        # In our own session: the terminal's keyboard is the command's, and so is its Ctrl-C.
         process = await asyncio.create_subprocess_exec(*command, env=build_environment(kube))
     except OSError as error:
         raise UpError(f"{command[0]} cannot be run: {error.strerror}") from error
@@ -177,7 +179,7 @@ async def _run_lab(
     stopping = asyncio.ensure_future(stop.wait())
     ending = asyncio.ensure_future(process.wait())
     address = f"http://127.0.0.1:{port}{base_url}"
-    answering = asyncio.ensure_future(_wait_for_lab(f"{address}api?token={token}"))
+    answering = asyncio.ensure_future(_wait_for_lab(f"{address}api", token))
     tasks: set[asyncio.Future[object]] = {stopping, ending, answering}  # type: ignore[arg-type]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -249,12 +251,12 @@ def _read_end(log: Path) -> str:
     return log.read_text(errors="replace").strip()[-2000:]
 
 
-async def _wait_for_lab(url: str) -> None:
+async def _wait_for_lab(url: str, token: str) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _LAB_TIMEOUT_S
     while True:
         try:
-            await loop.run_in_executor(None, _ask, url)
+            await loop.run_in_executor(None, _ask, url, token)
             return
         except OSError:
             if loop.time() > deadline:
@@ -262,8 +264,10 @@ async def _wait_for_lab(url: str) -> None:
             await asyncio.sleep(0.05)
 
 
-def _ask(url: str) -> None:
-    with urlopen(url, timeout=5):  # noqa: S310  (our own JupyterLab on loopback)
+def _ask(url: str, token: str) -> None:
+    request = Request(url, headers={"Authorization": f"token {token}"})  # noqa: S310  (loopback)
+    # Never by a proxy, which would see the token and does not reach our loopback.
+    with build_opener(ProxyHandler({})).open(request, timeout=5):
         pass
 
 

@@ -133,6 +133,27 @@ def test_a_command_sees_the_cluster_and_its_exit_code_is_passed_on(tmp_path: Pat
     assert not Path(kubeconfig).exists()
 
 
+def test_ctrl_c_is_the_commands_own(tmp_path: Path) -> None:
+    script = (
+        "import time\n"
+        "try:\n    print('ready', flush=True)\n    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    time.sleep(1)\n    raise SystemExit(7)\n"
+    )
+    command = [DASK_K8S, "up", "--", sys.executable, "-c", script]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, cwd=tmp_path, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        # As a terminal does: to the whole foreground group.
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(30) == 7
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path) -> None:
     import socket
 

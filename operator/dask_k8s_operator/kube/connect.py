@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import weakref
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -22,13 +23,30 @@ GOODBYE_STEP_S = 0.005
 def find_proxy(host: str) -> str | None:
     """Find the proxy that the environment names for a URL, as kubectl does; None for a direct way.
 
+    Never one for this machine itself: a proxy would reach a loopback of its own.
     aiohttp's own ``trust_env`` would also look for a netrc file at every request, in a thread.
     """
     parts = urlsplit(host)
     proxies = getproxies()
+    if is_loopback(parts.hostname or ""):
+        return None
     if proxy_bypass(parts.netloc):
         return None
     return proxies.get(parts.scheme)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host of a URL means this machine.
+
+    Examples
+    --------
+    >>> is_loopback("127.64.0.1"), is_loopback("::1"), is_loopback("10.0.0.1")
+    (True, True, False)
+    """
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Resolver(AbstractResolver):

@@ -1,7 +1,8 @@
 """The folders of embedded clusters: who owns one, and cleaning up what a crash left behind.
 
 Guarantees to touch only folders of this user whose owner is no longer alive, and only processes
-that carry the mark of such a folder.
+that carry the mark of such a folder. Leaves alone what it cannot judge: in a temporary folder that
+hosts or containers share, those of another boot or another PID namespace.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from . import guard, processes
@@ -23,7 +25,8 @@ def create_folder() -> Path:
     """Create the folder of a cluster, the user's alone; its name is the cluster's mark."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     pid = os.getpid()
-    (folder / _OWNER_FILE).write_text(f"{pid} {processes.read_start_time(pid)}")
+    owner = f"{pid} {processes.read_start_time(pid)} {processes.read_pid_scope()}"
+    (folder / _OWNER_FILE).write_text(owner)
     return folder
 
 
@@ -47,12 +50,35 @@ def find_abandoned() -> list[Path]:
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         try:
             is_ours = folder.is_dir() and folder.stat().st_uid == os.getuid()
-            pid, _, started = (folder / _OWNER_FILE).read_text().partition(" ")
-        except OSError:
+            owner = (folder / _OWNER_FILE).read_text()
+        except (OSError, UnicodeDecodeError):
             continue
-        if is_ours and pid.isdigit() and processes.read_start_time(int(pid)) != started:
+        if is_ours and is_abandoned(owner, processes.read_pid_scope(), processes.read_start_time):
             found.append(folder)
     return found
+
+
+def is_abandoned(owner: str, scope: str, read_start_time: Callable[[int], str]) -> bool:
+    """Whether a folder's owner has surely died.
+
+    Parameters
+    ----------
+    owner
+        Process, start time and scope, as the owner wrote them.
+    scope
+        Where the numbers of processes that can be seen from here mean something.
+    read_start_time
+        Start time of a process by its number; "" when there is none.
+
+    Examples
+    --------
+    >>> is_abandoned("7 100 here", "here", lambda pid: ""), is_abandoned("7 100 x", "y", str)
+    (True, False)
+    """
+    fields = owner.split(" ")
+    if len(fields) != 3 or not fields[0].isdigit() or fields[2] != scope:
+        return False
+    return read_start_time(int(fields[0])) != fields[1]
 
 
 def remove_abandoned() -> list[Path]:

@@ -62,6 +62,26 @@ def end_marked(variable: str, value: str, grace_s: float) -> None:
         time.sleep(0.05)
 
 
+def is_process(pid: int) -> bool:
+    """Whether there is a process of this number, of whatever user."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def read_pid_scope() -> str:
+    """Which boot and PID namespace process numbers belong to; "" where the kernel does not say."""
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{(_PROC / 'self/ns/pid').stat().st_ino}"
+    except OSError:
+        return ""
+
+
 def read_start_time(pid: int) -> str:
     """When a process started, as the kernel counts; "" when there is none."""
     try:

@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from ..processes import is_process
 from .environment import ConfigError, build_command
 from .events import EventRecorder, now_text
 from .logs import read_termination_message
@@ -83,7 +84,7 @@ class Container:
         self._backoff_s = 0.0
         self._grace_s = float(scene.pod["spec"].get("terminationGracePeriodSeconds") or 0)
         self._variables: dict[str, str] = {}
-        self._liveness_failed = False
+        self._endings: set[asyncio.Future[None]] = set()
 
     @property
     def log_path(self) -> Path:
@@ -110,6 +111,9 @@ class Container:
                 if not await self._endure(failure):
                     return
                 continue
+            if self._stopping.is_set() and self._process is not None:
+                # Told to end while its process was being made: nobody has signalled it yet.
+                self._keep(self._end_process(self._process, self._grace_s))
             await self._supervise()
             if asyncio.get_running_loop().time() - began > _FORGIVEN_AFTER_S:
                 self._backoff_s = 0.0
@@ -217,8 +221,17 @@ class Container:
                     await asyncio.wait_for(process.wait(), grace_s)
             self._kill_group(process)
 
+    def _keep(self, ending: Coroutine[Any, Any, None]) -> None:
+        """Let a process be ended in the background."""
+        task = asyncio.ensure_future(ending)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
     def _kill_group(self, process: asyncio.subprocess.Process) -> None:
         # The process leads its session: what it left behind goes with it, as a container would.
+        if process.returncode is not None and is_process(process.pid):
+            # The kernel gives a number away again only when its group is empty.
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
 
@@ -233,7 +246,7 @@ class Container:
         command = await self._configure()
         try:
             executable = find_executable(command[0], self._variables.get("PATH", ""))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise self._refuse_start(error) from error
         folder = Path(self.spec.get("workingDir") or scene.folder)
         log = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
@@ -248,7 +261,7 @@ class Container:
                 cwd=folder,
                 start_new_session=True,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise self._refuse_start(error) from error
         finally:
             os.close(log)
@@ -281,7 +294,7 @@ class Container:
             raise StartFailure("CreateContainerError", why)
         return command
 
-    def _refuse_start(self, error: OSError) -> StartFailure:
+    def _refuse_start(self, error: OSError | ValueError) -> StartFailure:
         message = explain_start_error(error)
         self._record("Warning", "Failed", f"Error: {message}")
         return StartFailure("RunContainerError", message)
@@ -353,8 +366,7 @@ class Container:
         text = f"Container {self.name} failed {word} probe, will be restarted"
         self._scene.record("Normal", "Killing", text, self.name)
         if self._process is not None:
-            ending = self._end_process(self._process, self._grace_s)
-            self._ending = asyncio.ensure_future(ending)
+            self._keep(self._end_process(self._process, self._grace_s))
 
     async def _run_command(self, command: list[str], timeout_s: float) -> ProbeResult:
         try:
@@ -367,8 +379,8 @@ class Container:
                 cwd=self.spec.get("workingDir") or self._scene.folder,
                 start_new_session=True,
             )
-        except OSError as error:
-            return ProbeResult(False, f'exec: "{command[0]}": {error.strerror}')
+        except (OSError, ValueError) as error:
+            return ProbeResult(False, f'exec: "{command[0]}": {error}')
         try:
             output, _ = await asyncio.wait_for(process.communicate(), timeout_s)
         except asyncio.TimeoutError:

@@ -88,10 +88,16 @@ def _read_data(kind: str, reference: Mapping[str, Any], lookup: Lookup) -> dict[
         if reference.get("optional"):
             return None
         raise ConfigError(f'{kind.lower()} "{reference["name"]}" not found')
-    contents: dict[str, str] = dict(found.get("data") or {})
-    if kind == "Secret":
-        return {key: base64.b64decode(text).decode() for key, text in contents.items()}
-    return contents
+    return dict(found.get("data") or {})
+
+
+def _decode(kind: str, name: str, key: str, text: str) -> str:
+    if kind != "Secret":
+        return text
+    try:
+        return base64.b64decode(text).decode()
+    except ValueError as error:
+        raise ConfigError(f'key {key} of secret "{name}" is not text: {error}') from error
 
 
 def _read_source(source: Mapping[str, Any], lookup: Lookup) -> dict[str, str]:
@@ -100,7 +106,8 @@ def _read_source(source: Mapping[str, Any], lookup: Lookup) -> dict[str, str]:
     for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
         if field in source:
             contents = _read_data(kind, source[field], lookup) or {}
-            found |= {f"{prefix}{key}": text for key, text in contents.items()}
+            name = source[field]["name"]
+            found |= {f"{prefix}{k}": _decode(kind, name, k, text) for k, text in contents.items()}
     return found
 
 
@@ -120,7 +127,8 @@ def _read_reference(
         if reference:
             contents = _read_data(kind, reference, lookup)
             if contents is not None and reference["key"] in contents:
-                return contents[reference["key"]]
+                key = reference["key"]
+                return _decode(kind, reference["name"], key, contents[key])
             if reference.get("optional"):
                 return None
             namespace = pod["metadata"]["namespace"]

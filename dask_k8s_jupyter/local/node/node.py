@@ -67,6 +67,7 @@ class Node:
         self._server = NodeServer(listener, tls, self._find_runner)
         self._runners: dict[str, PodRunner] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
+        self._clearings: set[asyncio.Future[None]] = set()
         self._addresses_in_use: set[str] = set()
         self._next_address = 0
         self._names_changed = asyncio.Event()
@@ -101,7 +102,8 @@ class Node:
         await asyncio.gather(*(runner.stop(grace_s) for runner in runners))
         for life in self._lives.values():
             life.cancel()
-        await asyncio.gather(*self._lives.values(), return_exceptions=True)
+        ends = (*self._lives.values(), *self._clearings)
+        await asyncio.gather(*ends, return_exceptions=True)
         await self._server.stop()
         if self._session is not None:
             await self._session.close()
@@ -184,11 +186,15 @@ class Node:
         if runner is None:
             return
         runner.note_gone()
-        self._lives[uid].add_done_callback(lambda _: self._clear(uid, runner))
+        clearing = asyncio.ensure_future(self._clear(uid, runner))
+        self._clearings.add(clearing)
+        clearing.add_done_callback(self._clearings.discard)
 
-    def _clear(self, uid: str, runner: PodRunner) -> None:
+    async def _clear(self, uid: str, runner: PodRunner) -> None:
+        await asyncio.wait({self._lives[uid]})
         self._lives.pop(uid, None)
-        runner.remove_files()
+        # A Pod may leave gigabytes; its folder is named by its address, which is free only then.
+        await asyncio.get_running_loop().run_in_executor(None, runner.remove_files)
         self._addresses_in_use.discard(runner.ip)
 
     def _find_runner(self, namespace: str, name: str) -> PodRunner | None:

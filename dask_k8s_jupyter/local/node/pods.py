@@ -24,7 +24,7 @@ from dask_k8s_operator.resources.kinds import CONFIG_MAPS, PODS, SECRETS
 from .. import processes
 from ..kubeconfigs import build_kubeconfig
 from .containers import Container, PodScene
-from .environment import Downward, build_variables
+from .environment import ConfigError, Downward, build_variables
 from .events import EventRecorder, now_text
 from .podstatus import ContainerStatus, build_conditions, find_phase, merge_conditions
 from .settings import NodeSettings, build_pod_variables
@@ -34,6 +34,8 @@ Pod = Mapping[str, Any]
 _SOURCE_KINDS = {"ConfigMap": CONFIG_MAPS, "Secret": SECRETS}
 # A Pod's token outlives any session on a laptop.
 _TOKEN_LIFETIME_S = 365 * 24 * 3600
+# A write that the API did not take is tried again after this.
+_RETRY_S = 1.0
 
 
 class PodRunner:
@@ -64,6 +66,9 @@ class PodRunner:
         self.is_over = False
         self._settings = settings
         self._client = client
+        self._events = events
+        self._hurries: set[asyncio.Future[None]] = set()
+        self._publishing = asyncio.Lock()
         self._changed = asyncio.Event()
         self._deleted = asyncio.Event()
         self._edited = asyncio.Event()
@@ -111,18 +116,29 @@ class PodRunner:
         """Run the Pod until it is over or deleted."""
         publisher = asyncio.ensure_future(self._publish_changes())
         try:
-            self._prepare_folder()
-            await self._prepare_account()
-            await self._run_containers()
+            await self._run_or_fail()
+            self.is_over = True
+            await self._publish()
+            # A finished Pod stays, with its logs, until somebody deletes it.
+            await self._deleted.wait()
         finally:
+            # To the end, because it is what writes again when a write failed.
             publisher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await publisher
-        self.is_over = True
-        await self._publish()
-        # A finished Pod stays, with its logs, until somebody deletes it.
-        await self._deleted.wait()
         await self._leave_api()
+
+    async def _run_or_fail(self) -> None:
+        """Run to the end; what the node did not foresee makes a Failed Pod, not a stuck one."""
+        try:
+            self._prepare_folder()
+            await self._prepare_account()
+            await self._run_containers()
+        except Exception as error:  # noqa: BLE001  (one Pod must not end the node)
+            _LOG.exception("Pod %s could not be run", self.place)
+            message = f"the embedded node could not run it: {type(error).__name__}: {error}"
+            self._failure = {"reason": "NodeError", "message": message}
+            self._events.record(dict(self.pod), "Warning", "Failed", message)
 
     def _prepare_folder(self) -> None:
         (self.folder / "tmp").mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -171,6 +187,10 @@ class PodRunner:
             if not life.done():
                 await self._stop_containers()
             await life
+        except Exception:
+            # One container failed as nothing may: the others do not go on without it.
+            await self._stop_containers()
+            raise
         finally:
             for task in (life, deletion, deadline):
                 task.cancel()
@@ -217,17 +237,21 @@ class PodRunner:
         self.pod = pod
         grace_s = float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
         if self._deleted.is_set() and grace_s < self._grace_s:
-            for container in (*self.init, *self.containers):
-                self._hurry = asyncio.ensure_future(container.stop(grace_s))
+            self._hurry(grace_s)
         self._grace_s = grace_s
         self._deleted.set()
 
     def note_gone(self) -> None:
         """End the Pod at once: the API knows it no longer."""
         self._grace_s = 0.0
-        for container in (*self.init, *self.containers):
-            self._hurry = asyncio.ensure_future(container.stop(0.0))
+        self._hurry(0.0)
         self._deleted.set()
+
+    def _hurry(self, grace_s: float) -> None:
+        for container in (*self.init, *self.containers):
+            task = asyncio.ensure_future(container.stop(grace_s))
+            self._hurries.add(task)
+            task.add_done_callback(self._hurries.discard)
 
     async def stop(self, grace_s: float) -> None:
         """End the processes because the node stops; the API is not told."""
@@ -240,14 +264,16 @@ class PodRunner:
 
     async def _leave_api(self) -> None:
         metadata = self.pod["metadata"]
-        with contextlib.suppress(NotFoundError, ConflictError):
-            await self._client.delete(
-                PODS,
-                metadata["name"],
-                metadata["namespace"],
-                grace_period_s=0,
-                uid=metadata["uid"],
-            )
+        name, namespace, uid = metadata["name"], metadata["namespace"], metadata["uid"]
+        while True:
+            try:
+                await self._client.delete(PODS, name, namespace, grace_period_s=0, uid=uid)
+                return
+            except (NotFoundError, ConflictError):
+                return
+            except KubeError as error:
+                _LOG.warning("%s could not be removed: %s", self.place, error)
+                await asyncio.sleep(_RETRY_S)
 
     # -- environment -----------------------------------------------------------------------------
 
@@ -259,6 +285,8 @@ class PodRunner:
                 found[(kind, name)] = await self._client.get(_SOURCE_KINDS[kind], name, namespace)
             except NotFoundError:
                 found[(kind, name)] = None
+            except KubeError as error:
+                raise ConfigError(f'{kind.lower()} "{name}" could not be read: {error}') from error
         settings = self._settings
         downward = Downward(settings.name, settings.address, self.ip, settings.capacity)
         return build_variables(
@@ -274,6 +302,11 @@ class PodRunner:
             await self._publish()
 
     async def _publish(self) -> None:
+        # One at a time: an older status must not arrive after a newer one.
+        async with self._publishing:
+            await self._write_status()
+
+    async def _write_status(self) -> None:
         status = self._build_status()
         if status == self._published:
             return
@@ -293,7 +326,7 @@ class PodRunner:
             return
         except KubeError as error:
             _LOG.warning("status of %s was not written: %s", self.place, error)
-            asyncio.get_running_loop().call_later(1.0, self._note_change)
+            asyncio.get_running_loop().call_later(_RETRY_S, self._note_change)
 
     def _build_status(self) -> dict[str, Any]:
         init: list[ContainerStatus] = [c.status for c in self.init]

@@ -26,8 +26,6 @@ class ContainerStatus:
         How often it was started again.
     is_ready, is_started
         What its probes say; without probes, that it runs.
-    will_restart
-        Whether it is started again after it has ended.
     """
 
     name: str
@@ -38,7 +36,6 @@ class ContainerStatus:
     is_ready: bool = False
     is_started: bool = False
     container_id: str = ""
-    will_restart: bool = True
 
     def build(self) -> dict[str, Any]:
         """Build the entry of ``containerStatuses``."""

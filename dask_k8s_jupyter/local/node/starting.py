@@ -71,8 +71,11 @@ def find_executable(name: str, search_path: str) -> str:
     raise FileNotFoundError(errno.ENOENT, f"stat {name}: no such file or directory", name)
 
 
-def explain_start_error(error: OSError) -> str:
+def explain_start_error(error: OSError | ValueError) -> str:
     """The sentence that a container runtime makes of a command that cannot be executed."""
+    if isinstance(error, ValueError):
+        # A zero byte, or half a character, in the command, a variable or the working folder.
+        return f"{_RUNC}exec: invalid argument: {error}: unknown"
     why = error.strerror or str(error)
     return f'{_RUNC}exec: "{error.filename}": {why[:1].lower()}{why[1:]}: unknown'
 
@@ -84,6 +87,12 @@ def explain_unsupported(container: Mapping[str, Any], pod: Mapping[str, Any]) ->
         return (
             f"the embedded node cannot mount volumes (container {container['name']!r} of "
             f"{pod['metadata']['namespace']}/{pod['metadata']['name']} wants {', '.join(mounts)})"
+        )
+    if container.get("restartPolicy"):
+        return (
+            f"the embedded node knows no restart policy of a single container, and so no native "
+            f"sidecars (container {container['name']!r} of {pod['metadata']['namespace']}/"
+            f"{pod['metadata']['name']} has restartPolicy {container['restartPolicy']})"
         )
     if container.get("lifecycle"):
         return f"the embedded node runs no lifecycle hooks (container {container['name']!r})"

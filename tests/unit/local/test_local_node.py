@@ -19,6 +19,7 @@ from dask_k8s_jupyter.local.node.podstatus import (
 from dask_k8s_jupyter.local.node.probes import Threshold, find_port
 from dask_k8s_jupyter.local.node.quantities import parse_quantity, show_bytes, show_cpus
 from dask_k8s_jupyter.local.node.servicenames import build_line
+from dask_k8s_jupyter.local.node.starting import explain_start_error, explain_unsupported
 
 CAPACITY = {"cpu": 2.0, "memory": 8 * 1024.0**3, "pods": 3.0}
 DOWNWARD = Downward("local", "127.64.0.1", "127.64.1.1", CAPACITY)
@@ -117,7 +118,7 @@ POD = {
 }
 SOURCES = {
     ("ConfigMap", "cm"): {"data": {"K": "v", "L": "w"}},
-    ("Secret", "s"): {"data": {"P": "cGFzcw=="}},
+    ("Secret", "s"): {"data": {"P": "cGFzcw==", "BINARY": "/w==", "BROKEN": "a"}},
 }
 
 
@@ -191,11 +192,36 @@ def test_variables_come_from_where_the_container_says(container, variables):
             },
             "couldn't find key missing in Secret n/s",
         ),
+        (
+            {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "BINARY"}}}]},
+            'key BINARY of secret "s" is not text',
+        ),
+        ({"envFrom": [{"secretRef": {"name": "s"}}]}, 'key BINARY of secret "s" is not text'),
     ],
 )
 def test_a_container_without_its_sources_cannot_be_configured(container, message):
     with pytest.raises(ConfigError, match=message):
         _variables(**container)
+
+
+@pytest.mark.parametrize(
+    ("container", "words"),
+    [
+        ({}, None),
+        ({"volumeMounts": [{"mountPath": "/x"}]}, "cannot mount volumes"),
+        ({"lifecycle": {"preStop": {}}}, "runs no lifecycle hooks"),
+        ({"restartPolicy": "Always"}, "no native sidecars"),
+    ],
+)
+def test_what_the_node_cannot_do_is_refused_by_name(container, words):
+    said = explain_unsupported({"name": "c", **container}, POD)
+    assert said is None if words is None else words in said and "'c'" in said
+
+
+def test_a_command_with_a_zero_byte_is_an_invalid_argument():
+    assert "invalid argument: embedded null byte" in explain_start_error(
+        ValueError("embedded null byte")
+    )
 
 
 def test_a_command_line_is_command_and_arguments_expanded():

@@ -6,6 +6,7 @@ The node is found as the real API server finds it: through the Node's ``status.a
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from .requests import Target
 if TYPE_CHECKING:
     from .backend import Backend
 
+# How often a silent log is looked at for whether its client is still there.
+_LOOK_S = 2.0
 _LOG_PARAMETERS = (
     "follow",
     "previous",
@@ -117,9 +120,22 @@ class PodStreams:
                 raise statuses.bad_request((await answer.text()).strip())
             response = web.StreamResponse(headers={"Content-Type": "text/plain"})
             await response.prepare(request)
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
+            await _copy(answer.content, request, response)
             return response
+
+
+async def _copy(
+    content: aiohttp.StreamReader, request: web.BaseRequest, response: web.StreamResponse
+) -> None:
+    """Pass a log on until it ends or the client has left, which may be long before a next line."""
+    while not content.at_eof():
+        try:
+            chunk = await asyncio.wait_for(content.readany(), _LOOK_S)
+        except asyncio.TimeoutError:
+            if request.transport is None or request.transport.is_closing():
+                return
+            continue
+        await response.write(chunk)
 
 
 def _find_container(pod: dict[str, Any], wanted: str | None) -> str:

@@ -90,7 +90,9 @@ class NodeServer:
         run = container.status.restarts
 
         def is_over() -> bool:
-            return "running" not in container.status.state or container.status.restarts != run
+            has_ended = "running" not in container.status.state or container.status.restarts != run
+            # A client that left is not noticed by writing while there is nothing to write.
+            return has_ended or request.transport is None or request.transport.is_closing()
 
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)

@@ -77,6 +77,7 @@ class LocalKubernetes:
         self._missing_images = frozenset(missing_images)
         self._has_operator = operator
         self._restart_backoff_s = restart_backoff_s
+        self._changing = asyncio.Lock()
         self._folder: Path | None = None
         self._guard: subprocess.Popen[bytes] | None = None
         self._network: ClusterNetwork | None = None
@@ -114,16 +115,17 @@ class LocalKubernetes:
 
     async def start(self) -> None:
         """Start; returns when the node is Ready and the operator's Pod has been created."""
-        try:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(None, remove_abandoned)
-            self._network = claim_network()
-            self._folder = create_folder()
-            self._guard = start_guard(self._folder)
-            await self._start_parts(self._network)
-        except BaseException:
-            await self.stop()
-            raise
+        async with self._changing:
+            try:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(None, remove_abandoned)
+                self._network = claim_network()
+                self._folder = create_folder()
+                self._guard = start_guard(self._folder)
+                await self._start_parts(self._network)
+            except BaseException:
+                await self._stop_parts()
+                raise
 
     async def _start_parts(self, network: ClusterNetwork) -> None:
         authority, address = Authority(), network.node_address
@@ -178,7 +180,11 @@ class LocalKubernetes:
         path.write_bytes(orjson.dumps(build_kubeconfig(self.url, authority, token)))
 
     async def stop(self) -> None:
-        """End every process, close every port, remove every file."""
+        """End every process, close every port, remove every file; waits for a start under way."""
+        async with self._changing:
+            await self._stop_parts()
+
+    async def _stop_parts(self) -> None:
         if self._controller is not None:
             await _finish("controller", self._controller.stop())
             self._controller = None
@@ -225,7 +231,13 @@ class LocalKubernetes:
         thread = threading.Thread(target=loop.run_forever, name="dask-k8s-local", daemon=True)
         thread.start()
         try:
-            asyncio.run_coroutine_threadsafe(kube.start(), loop).result()
+            starting = asyncio.run_coroutine_threadsafe(kube.start(), loop)
+            try:
+                starting.result()
+            except BaseException:
+                # An interrupt came to this thread; the other one has to hear of it.
+                starting.cancel()
+                raise
             yield kube
         finally:
             # All in that thread: the caller's may have a loop of its own that runs.

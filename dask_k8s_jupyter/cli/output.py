@@ -60,9 +60,10 @@ def format_document(document: Any, output: str) -> str:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows under headings; texts are printed as they are."""
+    """Print rows under headings, if there are any; texts are printed as they are."""
     console = build_console()
-    table = Table(box=None, pad_edge=False, header_style="bold" if console.is_terminal else "")
+    style = "bold" if console.is_terminal else ""
+    table = Table(box=None, pad_edge=False, header_style=style, show_header=any(headings))
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:

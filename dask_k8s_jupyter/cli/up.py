@@ -51,6 +51,9 @@ def up(
 
     Pods run as processes in this Python environment. With COMMAND (after --), that runs in place of
     JupyterLab, and everything ends when it ends.
+
+    On a machine with other users: Dask's schedulers listen on loopback, open to all of them (but
+    for clusters with spec.tls: true).
     """
     console = Console(stderr=bool(command), highlight=False)
     options = UpOptions(

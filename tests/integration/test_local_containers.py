@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from dask_k8s_jupyter.local.node import logs, server
 from dask_k8s_jupyter.local.node.containers import Container, PodScene
 from dask_k8s_jupyter.local.node.settings import NodeSettings
+from dask_k8s_operator.kube import KubeClient
+from dask_k8s_operator.resources.kinds import PODS
 
 pytestmark = pytest.mark.local_only("it is about the embedded node alone")
 
@@ -75,3 +79,38 @@ async def test_a_zero_byte_is_a_start_error(make_container: MakeContainer, spec:
     await asyncio.wait_for(container.run(), 20)
     ended = container.status.state["terminated"]
     assert (ended["reason"], ended["exitCode"]) == ("StartError", 128)
+
+
+async def test_a_followed_log_ends_when_its_client_leaves(
+    kube_client: KubeClient,
+    namespace: str,
+    dask_image: str,
+    wait_until: Callable[..., Awaitable[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    following: list[Path] = []
+
+    async def read_log(path: Path, **more: Any) -> AsyncIterator[bytes]:
+        following.append(path)
+        try:
+            async for block in logs.read_log(path, **more):
+                yield block
+        finally:
+            following.remove(path)
+
+    monkeypatch.setattr(server, "read_log", read_log)
+    script = ["sh", "-c", "echo hello; sleep 60"]
+    main = {"name": "main", "image": dask_image, "command": script}
+    spec = {"containers": [main], "terminationGracePeriodSeconds": 0}
+    await kube_client.create(PODS, {"metadata": {"name": "talker"}, "spec": spec}, namespace)
+
+    async def runs() -> bool:
+        pod = await kube_client.get(PODS, "talker", namespace)
+        return bool(pod["status"]["phase"] == "Running")
+
+    await wait_until(runs)
+    async with aclosing(kube_client.stream_logs("talker", namespace)) as lines:  # type: ignore[type-var]
+        assert (await anext(aiter(lines))).startswith("hello")
+        assert following
+    # Nothing more is written: only looking whether the client is there can end it.
+    await wait_until(lambda: not following, 20)

@@ -23,6 +23,7 @@ from .logs import read_cluster_logs
 from .observed import Adaptivity
 from .session import Session
 from .settings import resolve_bounds
+from .signal import Signal
 from .spec import vary_worker_spec
 from .waiting import wait_ready, wait_seen
 
@@ -33,6 +34,8 @@ class Steering:
     session: Session
     sync: Callable[..., Any]
     name: str
+    scheduler_info: Any
+    _workers_signal: Signal
     _log_wait: Callable[[str], None]
     _sync_cluster_info: Callable[[], Any]
     _sync_cluster_info_task: asyncio.Task[None] | None
@@ -139,7 +142,9 @@ class Steering:
         return self.sync(self._events)
 
     def wait(self, timeout: float | str | None = None) -> Any:
-        """Wait until the cluster is as asked for: the scheduler and every worker ready.
+        """Wait until the cluster is as asked for: every worker of every group ready and joined.
+
+        Of a cluster that is to be suspended: until its last Pod has gone.
 
         Parameters
         ----------
@@ -233,7 +238,10 @@ class Steering:
         self._sync_cluster_info_task = asyncio.ensure_future(self._sync_cluster_info())
 
     async def _wait(self, timeout_s: float | None) -> None:
-        await wait_ready(self.session, timeout_s)
+        def count_joined() -> int:
+            return len(self.scheduler_info["workers"])
+
+        await wait_ready(self.session, count_joined, self._workers_signal, timeout_s)
 
 
 def _check_group(argument: str, group: str) -> str:

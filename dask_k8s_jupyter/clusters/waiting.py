@@ -6,6 +6,7 @@ Guarantees that what waiting will not mend ends the wait with the reason, not wi
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from dask_k8s_jupyter.errors import StartTimeoutError, explain
@@ -13,13 +14,15 @@ from dask_k8s_operator.kube.errors import KubeError
 from dask_k8s_operator.resources.kinds import DASK_WORKER_GROUPS
 
 from .session import Session
-from .signal import wait_any
+from .signal import Signal, wait_any
 from .startup import build_start_error, condition, is_true, said
 
 Resource = dict[str, Any]
 
 
-async def wait_ready(session: Session, timeout_s: float | None) -> None:
+async def wait_ready(
+    session: Session, count_joined: Callable[[], int], joined: Signal, timeout_s: float | None
+) -> None:
     """Wait until the scheduler and every worker that is asked for are ready.
 
     Of a cluster that is to be suspended: until its last Pod has gone.
@@ -28,6 +31,10 @@ async def wait_ready(session: Session, timeout_s: float | None) -> None:
     ----------
     session
         The cluster.
+    count_joined
+        How many workers have joined the scheduler: a Pod may be ready a moment before.
+    joined
+        Told when workers come or go.
     timeout_s
         How long; None for as long as it takes.
 
@@ -42,12 +49,13 @@ async def wait_ready(session: Session, timeout_s: float | None) -> None:
     watched = session.watched
     where = f"DaskCluster {session.namespace}/{session.name}"
     while True:
-        change = watched.changes.next()
+        changes = (watched.changes.next(), joined.next())
         cluster = watched.resource
         if cluster is None:
             raise await build_start_error(session.client, watched, "Deleted", "it was deleted")
         wanted = await _count_wanted(session)
-        if is_as_wanted(cluster, wanted):
+        is_joined = count_joined() >= wanted or cluster["spec"].get("suspend")
+        if is_joined and is_as_wanted(cluster, wanted):
             return
         degraded = condition(cluster, "Degraded")
         if degraded.get("status") == "True":
@@ -61,7 +69,7 @@ async def wait_ready(session: Session, timeout_s: float | None) -> None:
                 f"{sentence}; {said(cluster)}" if said(cluster) else sentence,
                 fix="Wait longer with `timeout=`, or ask for fewer workers",
             )
-        await wait_any(change, timeout_s=left_s)
+        await wait_any(*changes, timeout_s=left_s)
 
 
 def is_as_wanted(cluster: Resource, wanted: int) -> bool:

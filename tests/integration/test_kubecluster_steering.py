@@ -45,6 +45,7 @@ async def test_waiting_ends_when_every_worker_of_every_group_is_ready(
     ) as cluster:
         await cluster.add_worker_group("extra", n_workers=1)
         await cluster.wait(timeout=60)
+        assert len(cluster.scheduler_info["workers"]) == 2
         pods = (await kube_client.list(PODS, namespace)).items
         assert len(pods) == 3
         for pod in pods:

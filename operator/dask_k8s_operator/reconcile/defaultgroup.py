@@ -57,26 +57,35 @@ def _settle_replicas(observed: ObservedCluster, group: Manifest) -> list[Write]:
     of_cluster = int(cluster["spec"]["worker"].get("replicas", 1))
     of_group = int(group["spec"]["worker"].get("replicas", 1))
     agreed = (group_metadata.get("annotations") or {}).get(AGREED_REPLICAS_ANNOTATION)
-    is_cluster_edited = agreed != str(of_cluster) and agreed is not None
+    # What we wrote ourselves is no edit of a person, though it is not agreed upon yet.
+    copied = (metadata.get("annotations") or {}).get(AGREED_REPLICAS_ANNOTATION)
+    is_cluster_edited = agreed is not None and str(of_cluster) not in (agreed, copied)
     if of_group == of_cluster:
-        return [] if agreed == str(of_cluster) else [_agree(group, of_cluster)]
+        if agreed != str(of_cluster):
+            return [_agree(group, of_cluster)]
+        return [] if copied is None else [_write_cluster(cluster, None)]
     if agreed is None or is_cluster_edited:
         return [_agree(group, of_cluster, set_group=agreed is not None)]
     if _is_autoscaled(observed, group):
         # Its count is the autoscaler's; written up, it would fight whoever applies the cluster.
         return []
-    return [
-        Patch(
-            DASK_CLUSTERS,
-            metadata["namespace"],
-            metadata["name"],
-            {
-                # If the cluster was edited meanwhile, that edit wins the next time round.
-                "metadata": {"resourceVersion": metadata.get("resourceVersion")},
-                "spec": {"worker": {"replicas": of_group}},
-            },
-        ),
-    ]
+    return [_write_cluster(cluster, of_group)]
+
+
+def _write_cluster(cluster: Manifest, replicas: int | None) -> Patch:
+    """Copy the group's count to the cluster, marked as a copy; None takes the mark away."""
+    metadata = cluster["metadata"]
+    mark = None if replicas is None else str(replicas)
+    body: Manifest = {
+        "metadata": {
+            "annotations": {AGREED_REPLICAS_ANNOTATION: mark},
+            # If the cluster was edited meanwhile, that edit wins the next time round.
+            "resourceVersion": metadata.get("resourceVersion"),
+        }
+    }
+    if replicas is not None:
+        body["spec"] = {"worker": {"replicas": replicas}}
+    return Patch(DASK_CLUSTERS, metadata["namespace"], metadata["name"], body)
 
 
 def _agree(group: Manifest, replicas: int, *, set_group: bool = True) -> Patch:

@@ -200,16 +200,40 @@ def test_two_edits_of_the_count_settle_without_a_fight(make, decide, settled):
     """Apply the patches until nothing is left to do; the group was scaled to 5."""
     cluster = make.cluster(replicas=2)
     group = make.group(replicas=5, annotations={AGREED: "2"})
-    for _ in range(3):
-        plan = decide(cluster, **{**settled, "groups": (group,)})
-        for write in [write for step in plan.steps for write in step]:
-            target = cluster if write.kind.kind == "DaskCluster" else group
-            target["spec"]["worker"].update(write.body.get("spec", {}).get("worker", {}))
-            target["metadata"].setdefault("annotations", {}).update(
-                write.body["metadata"].get("annotations", {})
-            )
+    for _ in range(4):
+        plan = carry_out(decide, cluster, group, settled)
     assert not plan.steps
     assert cluster["spec"]["worker"]["replicas"] == group["spec"]["worker"]["replicas"] == 5
+
+
+def carry_out(decide, cluster, group, settled):
+    plan = decide(cluster, **{**settled, "groups": (group,)})
+    for write in [write for step in plan.steps for write in step]:
+        target = cluster if write.kind.kind == "DaskCluster" else group
+        target["spec"]["worker"].update(write.body.get("spec", {}).get("worker", {}))
+        annotations = target["metadata"].setdefault("annotations", {})
+        annotations.update(write.body["metadata"].get("annotations", {}))
+        for key in [key for key, value in annotations.items() if value is None]:
+            del annotations[key]
+    return plan
+
+
+@pytest.mark.parametrize("edited_after", range(4))
+@pytest.mark.parametrize("edited", ["cluster", "group"])
+def test_an_edit_while_the_one_before_is_being_agreed_upon_is_not_lost(
+    make, decide, settled, edited_after, edited
+):
+    cluster = make.cluster(replicas=2)
+    group = make.group(replicas=5, annotations={AGREED: "2"})
+    for number in range(8):
+        if number == edited_after:
+            target = cluster if edited == "cluster" else group
+            target["spec"]["worker"]["replicas"] = 0
+        plan = carry_out(decide, cluster, group, settled)
+    assert not plan.steps
+    assert cluster["spec"]["worker"]["replicas"] == group["spec"]["worker"]["replicas"] == 0
+    # Nothing is left that would take a later edit for a copy.
+    assert AGREED not in cluster["metadata"].get("annotations", {})
 
 
 def test_an_edited_worker_spec_reaches_the_default_group(make, decide, settled):

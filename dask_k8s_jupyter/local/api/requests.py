@@ -19,7 +19,8 @@ from .reading import APPLY_PATCH, WriteOptions
 from .resources import Registry, Resource
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
-_TRUE = ("true", "1")
+# As Go reads a bool.
+TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 _OPTIONS = {"PUT": "UpdateOptions", "PATCH": "PatchOptions"}
 
@@ -92,7 +93,7 @@ def _find_verb(method: str, name: str, query: Mapping[str, str]) -> str:
     if method in ("GET", "HEAD"):
         if name:
             return "get"
-        return "watch" if query.get("watch") in _TRUE else "list"
+        return "watch" if query.get("watch") in TRUE else "list"
     if method == "DELETE":
         return "delete" if name else "deletecollection"
     return _VERBS.get(method, method.lower())
@@ -169,6 +170,6 @@ def read_write_options(request: web.BaseRequest) -> WriteOptions:
         manager=manager,
         is_dry_run=bool(dry_run),
         is_strict=validation == "Strict",
-        is_forced=query.get("force") in _TRUE,
+        is_forced=query.get("force") in TRUE,
         is_apply=is_apply,
     )

@@ -16,7 +16,7 @@ import orjson
 from aiohttp import web
 
 from . import selectors, statuses, tables
-from .requests import Format, Target
+from .requests import TRUE, Format, Target
 from .resources import Resource
 from .selectors import Predicate
 from .store import Change, Record, Store, Watcher
@@ -121,8 +121,8 @@ class WatchStream:
         self._request = request
         self._form = form
         self._has_header = True
-        self._wants_bookmarks = request.query.get("allowWatchBookmarks") in ("true", "1")
-        self._wants_initial = request.query.get("sendInitialEvents") in ("true", "1")
+        self._wants_bookmarks = request.query.get("allowWatchBookmarks") in TRUE
+        self._wants_initial = request.query.get("sendInitialEvents") in TRUE
 
     async def run(self) -> web.StreamResponse:
         """Stream events until the client goes, the time is over or the watcher is overrun."""

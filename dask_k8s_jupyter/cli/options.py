@@ -86,6 +86,7 @@ def worker_options(n_workers: int) -> Callable[[Command], Command]:
 def cluster_options(command: Command) -> Command:
     """Add the options of a whole cluster that workers do not have."""
     for option in (
+        click.option("--tls/--no-tls", default=None, help="Encrypt all that its parts say."),
         click.option("--jupyter", is_flag=True, help="Run Jupyter in the scheduler too."),
         click.option(
             "--idle-timeout",
@@ -143,6 +144,7 @@ def build_cluster(
     scheduler_service_type: str | None,
     idle_timeout: float | None,
     jupyter: bool,
+    tls: bool | None,
     **worker: Any,
 ) -> Manifest:
     """Build a DaskCluster from the options.
@@ -150,25 +152,23 @@ def build_cluster(
     ``--cpu`` and ``--memory`` are a worker's; ``--resources`` is the scheduler's too.
     """
     from dask_k8s_jupyter import config
-    from dask_k8s_jupyter.clusters.spec import make_cluster_spec, make_worker_spec
+    from dask_k8s_jupyter.clusters.spec import make_cluster_spec
 
     wanted = resolve_worker(**worker)
     is_for_all = worker["cpu"] is None and worker["memory"] is None
-    cluster = make_cluster_spec(
+    return make_cluster_spec(
         name,
         wanted.image,
         wanted.n_workers,
-        resources=wanted.resources if is_for_all else None,
         env=wanted.env,
         worker_command=wanted.worker_command,
         scheduler_service_type=config.get("scheduler-service-type", scheduler_service_type),
         idle_timeout=config.get("idle-timeout", idle_timeout) or 0,
         jupyter=jupyter or config.get("scheduler-jupyter"),
+        worker_resources=wanted.resources,
+        scheduler_resources=wanted.resources if is_for_all else None,
+        tls=config.get("tls", tls),
     )
-    cluster["spec"]["worker"] = make_worker_spec(
-        wanted.image, wanted.n_workers, wanted.resources, wanted.env, wanted.worker_command
-    )
-    return cluster
 
 
 def parse_env(items: Iterable[str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from dask_k8s_operator.resources.kinds import (
     DASK_WORKER_GROUPS,
     EVENTS,
     PODS,
+    SECRETS,
     Kind,
 )
 
@@ -90,6 +91,7 @@ PURPOSES = (
     ),
     Purpose("add worker groups", (Need(("create", "delete"), DASK_WORKER_GROUPS),)),
     Purpose("scale by load", (Need(("create", "patch", "delete"), DASK_AUTOSCALERS),)),
+    Purpose("use encrypted clusters", (Need(("get",), SECRETS),)),
     Purpose("run jobs", (Need(("create", "delete", *_SEE), DASK_JOBS),)),
     Purpose("read logs", (Need(("list",), PODS), Need(("get",), PODS, "log"))),
     Purpose("read events", (Need(("list",), EVENTS),)),

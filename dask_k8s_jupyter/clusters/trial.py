@@ -22,7 +22,7 @@ from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS
 from dask_k8s_operator.resources.names import COMM_PORT, DASHBOARD_PORT, WORKER
 
-from .actions import create_cluster, delete_cluster
+from .actions import create_cluster, delete_cluster, get_cluster
 from .reach import reach
 from .signal import wait_any
 from .spec import make_cluster_spec
@@ -61,6 +61,7 @@ async def try_cluster(
         env=config.get("env"),
         worker_command=config.get("worker-command"),
         idle_timeout=IDLE_TIMEOUT_S,
+        tls=config.get("tls"),
     )
     await create_cluster(client, spec, namespace)
     try:
@@ -103,8 +104,7 @@ async def _wait_worker(
 async def find_running(client: KubeClient, namespace: str, image: str) -> str | None:
     """Find a cluster whose scheduler is ready and whose workers run an image."""
     for cluster in (await client.list(DASK_CLUSTERS, namespace)).items:
-        is_open = not (cluster.get("spec") or {}).get("tls")
-        if is_open and is_true(cluster, "SchedulerReady") and _image(cluster) == image:
+        if is_true(cluster, "SchedulerReady") and _image(cluster) == image:
             return str(cluster["metadata"]["name"])
     return None
 
@@ -126,8 +126,15 @@ async def read_versions_there(client: KubeClient, namespace: str, name: str) -> 
     """Ask a scheduler for its versions, through the way that clients take."""
     from distributed.core import rpc
 
+    from .security import read_security
+
+    cluster = await get_cluster(client, namespace, name)
+    scheme, arguments = "tcp", None
+    if cluster["spec"].get("tls"):
+        security = await read_security(client, namespace, name)
+        scheme, arguments = "tls", security.get_connection_args("client")
     async with reach(client, namespace, name, COMM_PORT) as (host, port):
-        scheduler = rpc(f"tcp://{host}:{port}")
+        scheduler = rpc(f"{scheme}://{host}:{port}", connection_args=arguments)
         try:
             answer = await asyncio.wait_for(scheduler.versions(), ANSWER_S)
         except (OSError, asyncio.TimeoutError) as error:

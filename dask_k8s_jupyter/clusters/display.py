@@ -25,23 +25,31 @@ class StartDisplay:
         Whether to show nothing, asked each time.
     console
         Where to write; None for the terminal, or whatever stdout is.
+    clock
+        Seconds that never go backwards.
 
     Examples
     --------
-    >>> display = StartDisplay(lambda: True)
+    >>> display = StartDisplay(lambda: True, clock=lambda: 0.0)
     >>> display.wait("The scheduler is starting")
     >>> display.done("The scheduler is ready")
     >>> [str(line) for line in display.lines]
     ['✓ The scheduler is ready (0.0 s)']
     """
 
-    def __init__(self, is_hidden: Callable[[], bool], console: Console | None = None) -> None:
+    def __init__(
+        self,
+        is_hidden: Callable[[], bool],
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.lines: list[Text] = []
         self.waits_for = ""
         self._is_hidden = is_hidden
         self._console = console
         self._status: Status | None = None
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock()
 
     def begin(self, doing: str) -> None:
         """Say what is about to happen, where that can be taken away again."""
@@ -63,7 +71,7 @@ class StartDisplay:
         """Say that a step is done."""
         from rich.text import Text
 
-        took_s = time.monotonic() - self._began
+        took_s = self._clock() - self._began
         line = Text.assemble(("✓ ", "green"), step, (f" ({took_s:.1f} s)", "dim"))
         self.lines.append(line)
         self.close()

@@ -25,7 +25,7 @@ def _terminal() -> tuple[Console, io.StringIO]:
 
 def test_in_a_terminal_steps_stay_and_waits_stand_below_them() -> None:
     console, screen = _terminal()
-    _start(StartDisplay(lambda: False, console))
+    _start(StartDisplay(lambda: False, console, lambda: 0.0))
     drawn = screen.getvalue()
     assert "✓ Created DaskCluster default/demo (0.0 s)" in drawn
     assert "Connecting to Kubernetes" in drawn
@@ -44,7 +44,7 @@ def test_elsewhere_each_step_and_each_wait_is_a_line(capsys: pytest.CaptureFixtu
 
 def test_when_quiet_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     console, screen = _terminal()
-    display = StartDisplay(lambda: True, console)
+    display = StartDisplay(lambda: True, console, lambda: 0.0)
     _start(display)
     assert screen.getvalue() == capsys.readouterr().out == ""
     assert [line.plain for line in display.lines] == [

@@ -124,8 +124,7 @@ class PodRunner:
         finally:
             # To the end, because it is what writes again when a write failed.
             publisher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await publisher
+            await asyncio.gather(publisher, return_exceptions=True)
         await self._leave_api()
 
     async def _run_or_fail(self) -> None:

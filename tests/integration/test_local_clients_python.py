@@ -106,6 +106,8 @@ async def test_kubernetes_asyncio_writes_reads_watches_and_scales(
         await _eventually(is_gone)
 
 
+# It warns of versions that are newer than itself, and of what it leaves to the collector.
+@pytest.mark.filterwarnings("ignore:Kubernetes version")
 async def test_kr8s_makes_scales_and_removes(kubeconfig, namespace, dask_image):
     api = await kr8s.asyncio.api(kubeconfig=str(kubeconfig), namespace=namespace)
     settings = await ConfigMap(

@@ -109,7 +109,14 @@ class ApiServer:
         self.backend.store.close_watches()
         await self._pod_streams.close()
         if self._runner is not None:
+            server = self._runner.server
+            connections = list(server.connections) if server else []
+            transports = [connection.transport for connection in connections]
             await self._runner.cleanup()
+            # A client that has gone to sleep never answers the end of its TLS.
+            for transport in transports:
+                if transport is not None:
+                    transport.abort()
             self._runner = None
 
     # -- one request -----------------------------------------------------------------------------

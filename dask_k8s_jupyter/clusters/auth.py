@@ -20,9 +20,10 @@ from dask_k8s_operator.kube.auth import (
     load_credentials,
     load_kubeconfig,
     load_service_account,
+    read_credentials,
 )
 from dask_k8s_operator.kube.errors import NoKubeconfigError
-from dask_k8s_operator.kube.kubeconfig import KubeconfigContext, read_context
+from dask_k8s_operator.kube.kubeconfig import KubeconfigContext
 
 
 class ClusterAuth(ABC):
@@ -111,7 +112,7 @@ class KubeConfig(ClusterAuth):
 
     async def load(self) -> Credentials:
         """Load the context."""
-        return await load_kubeconfig(read_context(self.config_file, self.context))
+        return await read_credentials(self.config_file, self.context)
 
 
 class KubeAuth(ClusterAuth):

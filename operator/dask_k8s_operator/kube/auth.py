@@ -1,8 +1,10 @@
 """Where the API is and who we are: the Pod's service account, else a kubeconfig.
 
-Guarantees that a token from a file is read again every minute and whenever the API refuses it,
-since Kubernetes replaces it hourly; that keys never stay on disk. Refuses to guess: without
-either source, NoKubeconfigError.
+Guarantees that a token from a file and the user of a kubeconfig are read again every minute and
+whenever the API refuses them, since they are replaced under us; that a credential plugin runs once
+at a time, and only when what it gave has expired or is refused; that keys which we write for
+OpenSSL are gone at once (kubernetes_asyncio keeps those of a plugin in files of this user's until
+the process ends). Refuses to guess: without either source, NoKubeconfigError.
 
 Only credential plugins (``exec``, ``auth-provider``) need kubernetes_asyncio, and only then is it
 imported.
@@ -10,12 +12,15 @@ imported.
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import functools
 import os
 import ssl
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +29,10 @@ from .kubeconfig import KubeconfigContext, read_context, read_material
 
 SERVICE_ACCOUNT_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_MAX_AGE_S = 60.0
+# Clocks differ, and a request takes its time.
+EXPIRES_EARLIER_S = 60.0
+
+Reread = Callable[[], KubeconfigContext]
 
 
 class Credentials:
@@ -42,7 +51,8 @@ class Credentials:
     read_authorization
         Reads the Authorization header's value; None sends none.
     max_age_s
-        After how many seconds it is read again; infinity for what cannot change.
+        After how many seconds it is read again, or what tells that after each reading; infinity
+        for what only the API's refusal makes old.
     proxy
         URL of a proxy; None for that of the environment, if any.
     """
@@ -55,7 +65,7 @@ class Credentials:
         source: str = "",
         tls: ssl.SSLContext | None = None,
         read_authorization: Callable[[], Awaitable[str | None]] | None = None,
-        max_age_s: float = TOKEN_MAX_AGE_S,
+        max_age_s: float | Callable[[], float] = TOKEN_MAX_AGE_S,
         proxy: str | None = None,
     ) -> None:
         self.host = host
@@ -67,16 +77,24 @@ class Credentials:
         self._max_age_s = max_age_s
         self._value: str | None = None
         self._read_at: float | None = None
+        self._reading = asyncio.Lock()
 
     async def authorization(self, *, renew: bool = False) -> str | None:
         """Value of the Authorization header; ``renew`` after the API refused the last one."""
         if self._read is None:
             return None
-        now = time.monotonic()
-        if renew or self._read_at is None or now - self._read_at > self._max_age_s:
-            self._value = await self._read()
-            self._read_at = now
+        asked_at = time.monotonic()
+        async with self._reading:
+            # Who waited for another's reading has its answer.
+            was_read_meanwhile = self._read_at is not None and self._read_at >= asked_at
+            if not was_read_meanwhile and (renew or self._is_old(asked_at)):
+                self._value = await self._read()
+                self._read_at = time.monotonic()
         return self._value
+
+    def _is_old(self, now: float) -> bool:
+        max_age_s = self._max_age_s() if callable(self._max_age_s) else self._max_age_s
+        return self._read_at is None or now - self._read_at > max_age_s
 
 
 async def load_credentials(
@@ -99,7 +117,16 @@ async def load_credentials(
     explicit = kubeconfig is not None or context is not None or os.environ.get("KUBECONFIG")
     if not explicit and is_in_cluster():
         return load_service_account()
-    return await load_kubeconfig(read_context(kubeconfig, context))
+    return await read_credentials(kubeconfig, context)
+
+
+async def read_credentials(
+    kubeconfig: str | os.PathLike[str] | None = None, context: str | None = None
+) -> Credentials:
+    """Read one context of a kubeconfig, and its user again whenever that may have changed."""
+    chosen = read_context(kubeconfig, context)
+    reread = functools.partial(read_context, kubeconfig, chosen.name)
+    return await load_kubeconfig(chosen, reread=reread)
 
 
 def is_in_cluster() -> bool:
@@ -126,8 +153,10 @@ def load_service_account() -> Credentials:
         raise NoKubeconfigError(f"the Pod's service account cannot be read: {error}") from error
 
 
-async def load_kubeconfig(context: KubeconfigContext) -> Credentials:
-    """Build the credentials of one context of a kubeconfig."""
+async def load_kubeconfig(
+    context: KubeconfigContext, *, reread: Reread | None = None
+) -> Credentials:
+    """Build the credentials of one context of a kubeconfig; ``reread`` reads it again."""
     common: dict[str, Any] = {
         "namespace": context.namespace or "default",
         "source": f"context {context.name!r} of {', '.join(map(str, context.sources))}",
@@ -135,12 +164,47 @@ async def load_kubeconfig(context: KubeconfigContext) -> Credentials:
     }
     if context.has_credential_plugin:
         return await _load_with_plugin(context, common)
+    tls = _context_tls(context, context.user)
+    user = _KubeconfigUser(context, tls, reread)
     return Credentials(
         context.server,
-        tls=_context_tls(context, context.user),
-        read_authorization=_context_authorization(context.user),
+        tls=tls,
+        read_authorization=user.authorization if user.can_change else None,
         **common,
     )
+
+
+class _KubeconfigUser:
+    """The user of a context, as the kubeconfig names it now."""
+
+    def __init__(
+        self, context: KubeconfigContext, tls: ssl.SSLContext | None, reread: Reread | None
+    ) -> None:
+        self._context = context
+        self._tls = tls
+        self._reread = reread
+
+    @property
+    def can_change(self) -> bool:
+        return self._reread is not None or _context_authorization(self._context.user) is not None
+
+    async def authorization(self) -> str | None:
+        if self._reread is not None:
+            self._follow(self._reread)
+        read = _context_authorization(self._context.user)
+        return await read() if read else None
+
+    def _follow(self, reread: Reread) -> None:
+        try:
+            fresh = reread()
+        except NoKubeconfigError:
+            return  # somebody is writing it, or took it away: what we have may still be good
+        # Credentials go to the server that they were written for, and to no other.
+        if fresh.server != self._context.server or fresh.has_credential_plugin:
+            return
+        self._context = fresh
+        if self._tls is not None:
+            _use_client_certificate(self._tls, fresh)
 
 
 def _context_authorization(user: dict[str, Any]) -> Callable[[], Awaitable[str | None]] | None:
@@ -179,15 +243,28 @@ def _context_tls(context: KubeconfigContext, user: dict[str, Any]) -> ssl.SSLCon
         if context.cluster.get("insecure-skip-tls-verify"):
             tls.check_hostname = False
             tls.verify_mode = ssl.CERT_NONE
-        certificate = read_material(user, "client-certificate")
-        key = read_material(user, "client-key")
+    except (ssl.SSLError, ValueError) as error:
+        raise _unusable(context, error) from error
+    _use_client_certificate(tls, context, user)
+    return tls
+
+
+def _use_client_certificate(
+    tls: ssl.SSLContext, context: KubeconfigContext, user: dict[str, Any] | None = None
+) -> None:
+    """Take the client certificate of the context's user, for connections from now on."""
+    user = context.user if user is None else user
+    certificate = read_material(user, "client-certificate")
+    key = read_material(user, "client-key")
+    try:
         if certificate and key:
             _load_client_certificate(tls, certificate, key)
     except (ssl.SSLError, ValueError) as error:
-        raise NoKubeconfigError(
-            f"certificates of context {context.name!r} cannot be used: {error}"
-        ) from error
-    return tls
+        raise _unusable(context, error) from error
+
+
+def _unusable(context: KubeconfigContext, error: Exception) -> NoKubeconfigError:
+    return NoKubeconfigError(f"certificates of context {context.name!r} cannot be used: {error}")
 
 
 def _build_tls(authority: bytes | None) -> ssl.SSLContext:
@@ -205,9 +282,17 @@ def _load_client_certificate(tls: ssl.SSLContext, certificate: bytes, key: bytes
 class _PluginLogin:
     """Asks a credential plugin, through kubernetes_asyncio; its first answer is used once."""
 
+    tls: ssl.SSLContext | None = None
+
     def __init__(self, context: KubeconfigContext) -> None:
         self._context = context
         self._fresh: Any = None
+        # A provider's token is refreshed by kubernetes_asyncio, which knows when.
+        self._max_age_s = float("inf") if "exec" in context.user else TOKEN_MAX_AGE_S
+
+    def max_age_s(self) -> float:
+        """How long the newest answer is good for."""
+        return self._max_age_s
 
     async def load(self) -> Any:
         from kubernetes_asyncio.client import Configuration
@@ -223,27 +308,37 @@ class _PluginLogin:
         }
         self._fresh = Configuration()
         try:
-            await load_kube_config_from_dict(document, client_configuration=self._fresh)
+            loader = await load_kube_config_from_dict(document, client_configuration=self._fresh)
         except (ConfigException, OSError, ValueError) as error:
             raise NoKubeconfigError(
                 f"the credential plugin of context {context.name!r} failed: {error}"
             ) from error
+        expiry = getattr(loader, "exec_plugin_expiry", None)
+        if expiry is not None:
+            left_s = (expiry - datetime.now(timezone.utc)).total_seconds()
+            self._max_age_s = max(0.0, left_s - EXPIRES_EARLIER_S)
         return self._fresh
 
     async def authorization(self) -> str | None:
         configuration = self._fresh or await self.load()
         self._fresh = None
+        if self.tls is not None:
+            _use_client_certificate(self.tls, self._context, _plugin_user(configuration))
         token: str | None = configuration.api_key.get("BearerToken")
         return token
 
 
+def _plugin_user(configuration: Any) -> dict[str, Any]:
+    return {"client-certificate": configuration.cert_file, "client-key": configuration.key_file}
+
+
 async def _load_with_plugin(context: KubeconfigContext, common: dict[str, Any]) -> Credentials:
     login = _PluginLogin(context)
-    configuration = await login.load()
-    user = {"client-certificate": configuration.cert_file, "client-key": configuration.key_file}
+    login.tls = _context_tls(context, _plugin_user(await login.load()))
     return Credentials(
         context.server,
-        tls=_context_tls(context, user),
+        tls=login.tls,
         read_authorization=login.authorization,
+        max_age_s=login.max_age_s,
         **common,
     )

@@ -14,6 +14,11 @@ from typing import Any
 
 import dask.config
 
+# The server extension hands its base URL to the kernels that it starts, in this variable.
+BASE_URL_VARIABLE = "DASK_K8S_JUPYTER_BASE_URL"
+# Far beyond what one scheduler serves; it stops a slip of the keyboard, not a large cluster.
+MAX_WORKERS = 10_000
+
 DEFAULTS: dict[str, Any] = {
     "kubernetes": {
         # {user}, {uuid} (ten hexadecimal digits) and environment variables are filled in.

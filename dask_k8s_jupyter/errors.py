@@ -11,6 +11,7 @@ DaskKubernetesError                      error
 ├── NameTakenError        (ValueError)   name-taken        a cluster with this name exists
 ├── InvalidSpecError      (ValueError)   invalid           what was asked for is not valid
 ├── ClusterNotFoundError  (LookupError)  not-found         there is no such cluster
+├── DashboardUnavailableError            dashboard-unavailable  its dashboard does not answer
 └── ClusterStartError                    cannot-start      a Pod of the cluster cannot start
     ├── PodCrashedError                  crashed           its program ends at once
     ├── CommandNotFoundError             no-such-command   its image lacks the program
@@ -156,6 +157,13 @@ class ClusterNotFoundError(DaskKubernetesError, LookupError):
 
     code = "not-found"
     title = "Not found"
+
+
+class DashboardUnavailableError(DaskKubernetesError):
+    """A scheduler's dashboard does not answer."""
+
+    code = "dashboard-unavailable"
+    title = "The dashboard does not answer yet"
 
 
 class ClusterStartError(DaskKubernetesError):

@@ -49,12 +49,17 @@ Manifest = dict[str, Any]
 Need = tuple[str, Kind, str | None]
 
 DEFAULT_GROUP = "default"
-NEEDED_TO_CONNECT: tuple[Need, ...] = (
+NEEDED_TO_SEE: tuple[Need, ...] = (
     ("get", DASK_CLUSTERS, None),
     ("list", DASK_CLUSTERS, None),
     ("watch", DASK_CLUSTERS, None),
+)
+NEEDED_TO_CONNECT: tuple[Need, ...] = (
+    *NEEDED_TO_SEE,
     ("list", PODS, None),
     ("get", PODS, "portforward"),
+    # Newer versions of Kubernetes ask for this one where the tunnel is a websocket.
+    ("create", PODS, "portforward"),
 )
 NEEDED_TO_CREATE: tuple[Need, ...] = (
     ("create", DASK_CLUSTERS, None),

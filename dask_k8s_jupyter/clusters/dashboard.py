@@ -10,8 +10,8 @@ import os
 
 import dask.config
 
-# The server extension hands its base URL to the kernels that it starts.
-BASE_URL_VARIABLE = "DASK_K8S_JUPYTER_BASE_URL"
+from dask_k8s_jupyter.config import BASE_URL_VARIABLE as BASE_URL_VARIABLE
+
 DEFAULT_TEMPLATE = "{scheme}://{host}:{port}/status"
 
 

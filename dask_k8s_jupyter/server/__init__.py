@@ -1,22 +1,15 @@
 """Jupyter server extension: the sidebar's API, the stream, and the way to the dashboards.
 
-Everything lies under ``{base_url}dask-k8s/``. Nothing is imported before the server loads the
+Everything lies under ``{base_url}dask-k8s/``. Nothing is imported before a server asks for the
 extension.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from jupyter_server.serverapp import ServerApp
+from typing import Any
 
 
-def _jupyter_server_extension_points() -> list[dict[str, str]]:
-    return [{"module": "dask_k8s_jupyter.server"}]
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    from .app import DaskKubernetesApp
 
-
-def _load_jupyter_server_extension(server: ServerApp) -> None:
-    from .extension import load_extension
-
-    load_extension(server)
+    return [{"module": "dask_k8s_jupyter.server", "app": DaskKubernetesApp}]

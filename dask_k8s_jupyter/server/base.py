@@ -20,7 +20,7 @@ from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import KubeError
 
 from .hub import StoreHub
-from .validate import InvalidRequestError, check_namespace
+from .validate import InvalidRequestError, choose_namespace
 
 HUB_SETTING = "dask_k8s_hub"
 
@@ -70,9 +70,8 @@ class DaskHandler(APIHandler):
             raise InvalidRequestError(None, f"the body is not JSON: {error}") from error
 
     def read_namespace(self, client: KubeClient) -> str:
-        """Read the namespace from the query; the connection's own where none is named."""
-        namespace = self.get_query_argument("namespace", "")
-        return check_namespace(namespace) if namespace else client.namespace
+        """Read the namespace from the query; see ``choose_namespace`` where none is named."""
+        return choose_namespace(self.get_query_argument("namespace", ""), client)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say what the server itself refuses (no login, no XSRF token, a fault) as JSON too."""

@@ -25,7 +25,12 @@ from jupyter_server_proxy.websocket import pingable_ws_connect
 from tornado import httpclient, web
 from tornado.websocket import WebSocketClosedError
 
-from dask_k8s_jupyter.errors import ClusterNotFoundError, DaskKubernetesError, explain
+from dask_k8s_jupyter.errors import (
+    ClusterNotFoundError,
+    DashboardUnavailableError,
+    DaskKubernetesError,
+    explain,
+)
 from dask_k8s_operator.kube.errors import KubeError
 
 from .base import HUB_SETTING
@@ -40,13 +45,6 @@ from .validate import InvalidRequestError, check_name, check_namespace
 TUNNELS_SETTING = "dask_k8s_tunnels"
 CONNECT_TIMEOUT_S = 10.0
 REQUEST_TIMEOUT_S = 60.0
-
-
-class DashboardUnavailableError(DaskKubernetesError):
-    """A scheduler's dashboard does not answer."""
-
-    code = "dashboard-unavailable"
-    title = "The dashboard does not answer yet"
 
 
 class DashboardHandler(OriginCheckMixin, ProxyHandler):  # type: ignore[misc]  # it has no types
@@ -82,16 +80,21 @@ class DashboardHandler(OriginCheckMixin, ProxyHandler):  # type: ignore[misc]  #
             async with tunnels.use(namespace, name) as (host, port):
                 if self._is_websocket():
                     await self._connect(host, port, target)
-                await ProxyHandler.get(self, host, port, target)
+                try:
+                    await ProxyHandler.get(self, host, port, target)
+                finally:
+                    # Also of a handshake that the browser did wrong, which opens nothing.
+                    if self._is_websocket():
+                        self.ws.close()
         except InvalidRequestError as error:
             self._show(404, DaskKubernetesError(str(error)))
         except ClusterNotFoundError as error:
             self._show(404, error)
         except DashboardUnavailableError as error:
             view = cast(StoreHub, self.settings[HUB_SETTING]).find_view(namespace, name)
-            said = view.reason if view and view.reason else str(error)
-            self._show(503, DashboardUnavailableError(f"{namespace}/{name}: {said}"))
-        except (KubeError, DaskKubernetesError) as error:
+            reason = f"{namespace}/{name}: {view.reason}" if view and view.reason else None
+            self._show(503, DashboardUnavailableError(reason) if reason else error)
+        except (KubeError, DaskKubernetesError, OSError) as error:
             self._show(502, explain(error))
 
     async def http_get(self, host: str, port: int, target: str) -> None:
@@ -102,7 +105,7 @@ class DashboardHandler(OriginCheckMixin, ProxyHandler):  # type: ignore[misc]  #
         try:
             await self.proxy(host, port, target)
         except (OSError, httpclient.HTTPError, web.HTTPError) as error:
-            raise DashboardUnavailableError(str(error)) from error
+            raise DashboardUnavailableError(f"The scheduler says nothing: {error}") from error
 
     async def open(self, host: str, port: int, target: str) -> None:
         """Pass on what the scheduler says, from the first message on."""
@@ -184,7 +187,7 @@ class DashboardHandler(OriginCheckMixin, ProxyHandler):  # type: ignore[misc]  #
                 subprotocols=[protocol.strip() for protocol in offered.split(",") if offered],
             )
         except (OSError, httpclient.HTTPError, WebSocketClosedError) as error:
-            raise DashboardUnavailableError(str(error)) from error
+            raise DashboardUnavailableError(f"The scheduler says nothing: {error}") from error
 
     def _pass_ping(self, data: bytes) -> None:
         # A proxy in front of us closes what is silent for a minute.

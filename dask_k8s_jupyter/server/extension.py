@@ -13,15 +13,14 @@ from typing import Any
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 
+from dask_k8s_jupyter.config import BASE_URL_VARIABLE
+
 from .base import HUB_SETTING
 from .dashboard import TUNNELS_SETTING, DashboardHandler
 from .handlers import HANDLERS, NAME
 from .hub import StoreHub
 from .stream import StreamHandler
 from .tunnels import Tunnels
-
-# Kernels inherit the server's environment; the panel in a notebook makes its links with it.
-BASE_URL_VARIABLE = "DASK_K8S_JUPYTER_BASE_URL"
 
 
 def build_handlers(base_url: str) -> list[tuple[str, type[Any]]]:
@@ -46,7 +45,15 @@ def load_extension(server: ServerApp) -> None:
     settings = server.web_app.settings
     hub = settings[HUB_SETTING] = StoreHub()
     settings[TUNNELS_SETTING] = Tunnels(hub)
+    # Kernels inherit the server's environment; the panel in a notebook makes its links with it.
     os.environ[BASE_URL_VARIABLE] = settings["base_url"]
     add_handlers: Callable[..., None] = server.web_app.add_handlers
     add_handlers(".*$", build_handlers(settings["base_url"]))
     server.log.info("Dask clusters on Kubernetes: the sidebar's API is at dask-k8s/api/")
+
+
+async def close_extension(server: ServerApp) -> None:
+    """Close what the handlers opened, when the server stops."""
+    settings = server.web_app.settings
+    await settings[TUNNELS_SETTING].close()
+    await settings[HUB_SETTING].close()

@@ -13,7 +13,8 @@ from tornado import web
 
 from dask_k8s_jupyter.clusters import actions
 from dask_k8s_jupyter.clusters.events import observe_events
-from dask_k8s_jupyter.state import observe_cluster
+from dask_k8s_jupyter.errors import DaskKubernetesError
+from dask_k8s_jupyter.state import Problem, build_problem, observe_cluster
 from dask_k8s_operator.kube import KubeClient
 
 from . import inspect
@@ -21,6 +22,7 @@ from .base import DaskHandler
 from .context import observe_context
 from .create import build_requested_cluster
 from .validate import (
+    CreateRequest,
     check_log_lines,
     check_name,
     check_namespace,
@@ -72,10 +74,22 @@ class ClustersHandler(DaskHandler):
         client = await self.hub.client()
         spec = build_requested_cluster(request)
         await actions.create_cluster(client, spec, request.namespace)
-        if request.adapt is not None:
-            bounds = (request.adapt.minimum, request.adapt.maximum)
+        problem = await self._adapt_new(client, request)
+        view = await observe_cluster(client, request.namespace, request.name)
+        return view.to_json() | ({"problem": problem.to_json()} if problem else {})
+
+    async def _adapt_new(self, client: KubeClient, request: CreateRequest) -> Problem | None:
+        """Let the new cluster adapt; it is there also when that fails, and so is no failure."""
+        if request.adapt is None:
+            return None
+        bounds = (request.adapt.minimum, request.adapt.maximum)
+        try:
             await actions.adapt_cluster(client, request.namespace, request.name, *bounds)
-        return (await observe_cluster(client, request.namespace, request.name)).to_json()
+        except DaskKubernetesError as error:
+            said = build_problem(error)
+            title = f"{request.name} was made, but it does not adapt"
+            return Problem(said.code, title, f"{title}: {said.message}", said.fix)
+        return None
 
 
 class ClusterHandler(DaskHandler):
@@ -94,12 +108,13 @@ class DeleteHandler(ClusterHandler):
     @web.authenticated
     @authorized
     async def delete(self, namespace: str, name: str) -> None:
-        """Delete the cluster; its Pods go with it."""
+        """Delete the cluster, only the one with ``?uid=`` if named; its Pods go with it."""
         await self.answer(self._delete(namespace, name), status=202)
 
     async def _delete(self, namespace: str, name: str) -> dict[str, str]:
         client = await self.connect(namespace, name)
-        await actions.delete_cluster(client, namespace, name)
+        uid = self.get_query_argument("uid", "") or None
+        await actions.delete_cluster(client, namespace, name, uid=uid)
         return {"namespace": namespace, "name": name}
 
 

@@ -14,6 +14,8 @@ from dask_k8s_operator.kube.errors import InvalidError
 from dask_k8s_operator.resources import names
 from dask_k8s_operator.resources.kinds import PODS
 
+# Ten thousand lines of any length are more than a browser shows.
+MAX_LOG_BYTES = 4 * 2**20
 _DASK_CONTAINERS = (names.SCHEDULER, names.WORKER)
 
 
@@ -49,7 +51,11 @@ async def _read_log(
     container = next((name for name in containers if name in _DASK_CONTAINERS), containers[0])
     try:
         return await client.logs(
-            pod["metadata"]["name"], namespace, container=container, tail_lines=tail_lines
+            pod["metadata"]["name"],
+            namespace,
+            container=container,
+            tail_lines=tail_lines,
+            limit_bytes=MAX_LOG_BYTES,
         )
     except InvalidError as error:
         # A container that has yet to start has written nothing: the API's sentence says so.

@@ -25,7 +25,8 @@ _DASHBOARD = re.compile(
     r"|health|metrics|eventstream|favicon\.ico",
     re.ASCII,
 )
-# The scheduler passes these on to the dashboards of its own workers, and to nothing else.
+# The scheduler passes pages on to the dashboards of its own workers, and to nothing else; of
+# websockets it does not ask whose they are.
 _WORKER = re.compile(r"proxy/\d{1,5}/[0-9A-Za-z.:\[\]-]+/(?P<path>.*)", re.ASCII)
 
 
@@ -48,7 +49,10 @@ def is_dashboard_path(path: str) -> bool:
         if ".." in spelling.split("/") or "\\" in spelling or "//" in _without_addresses(spelling):
             return False
     worker = _WORKER.fullmatch(path)
-    return _DASHBOARD.fullmatch(worker["path"] if worker else path) is not None
+    if worker is None:
+        return _DASHBOARD.fullmatch(path) is not None
+    inner = worker["path"]
+    return not inner.endswith("/ws") and _DASHBOARD.fullmatch(inner) is not None
 
 
 def _without_addresses(path: str) -> str:

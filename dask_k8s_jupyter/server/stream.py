@@ -9,6 +9,7 @@ activity, with or without ``no_track_activity``. Refuses to listen: what a brows
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, cast
 
 import orjson
@@ -18,11 +19,13 @@ from jupyter_server.base.websocket import WebSocketMixin
 from tornado import web
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from dask_k8s_operator.kube.errors import KubeError
+
 from .base import HUB_SETTING
 from .hub import SharedStore, StoreHub
 from .origin_check import OriginCheckMixin
 from .outbox import Outbox
-from .validate import InvalidRequestError, check_namespace
+from .validate import InvalidRequestError, choose_namespace
 
 
 class StreamHandler(OriginCheckMixin, WebSocketMixin, WebSocketHandler, JupyterHandler):
@@ -42,9 +45,8 @@ class StreamHandler(OriginCheckMixin, WebSocketMixin, WebSocketHandler, JupyterH
     @authorized
     async def get(self, *args: Any, **kwargs: Any) -> None:
         """Check before the handshake, so that a refusal is an answer and not a dead connection."""
-        namespace = self.get_query_argument("namespace", "default")
         try:
-            self._namespace = check_namespace(namespace)
+            self._namespace = await self._choose_namespace()
         except InvalidRequestError as error:
             raise web.HTTPError(400, str(error)) from error
         await super().get(*args, **kwargs)
@@ -69,6 +71,14 @@ class StreamHandler(OriginCheckMixin, WebSocketMixin, WebSocketHandler, JupyterH
         if self._store is not None:
             self.hub.give_back(self._store)
             self._store = None
+
+    async def _choose_namespace(self) -> str:
+        asked = self.get_query_argument("namespace", "")
+        if asked:
+            return choose_namespace(asked)
+        with contextlib.suppress(KubeError):  # the stream itself tells what is in the way
+            return choose_namespace("", await self.hub.client())
+        return choose_namespace("")
 
     async def _tell(self, store: SharedStore, outbox: Outbox) -> None:
         try:

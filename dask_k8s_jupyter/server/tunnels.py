@@ -8,16 +8,23 @@ other host or port.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from dask_k8s_jupyter.clusters.reach import reach
-from dask_k8s_jupyter.errors import ClusterNotFoundError, DaskKubernetesError
+from dask_k8s_jupyter.errors import (
+    ClusterNotFoundError,
+    DashboardUnavailableError,
+    DaskKubernetesError,
+)
 from dask_k8s_jupyter.state import Change, ClusterRemoved
 from dask_k8s_operator.kube.errors import KubeError
 from dask_k8s_operator.resources.names import DASHBOARD_PORT
 
 from .hub import SharedStore, StoreHub
+
+logger = logging.getLogger(__name__)
 
 # Pages keep a websocket open; this is for the moment between two of them.
 IDLE_S = 60.0
@@ -50,6 +57,8 @@ class Tunnels:
         ------
         ClusterNotFoundError
             When there is no such cluster.
+        DashboardUnavailableError
+            When nobody can tell whether there is one.
         """
         tunnel = self._borrow((namespace, name))
         try:
@@ -58,7 +67,8 @@ class Tunnels:
         finally:
             tunnel.users -= 1
             if tunnel.users == 0:
-                asyncio.get_running_loop().call_later(self._idle_s, tunnel.end_if_unused)
+                loop = asyncio.get_running_loop()
+                tunnel.linger = loop.call_later(self._idle_s, tunnel.end_if_unused)
 
     async def close(self) -> None:
         """Close all ways."""
@@ -68,6 +78,9 @@ class Tunnels:
         tunnel = self._tunnels.get(key)
         if tunnel is None:
             tunnel = self._tunnels[key] = _Tunnel(self._hub, key, self._forget)
+        if tunnel.linger is not None:
+            tunnel.linger.cancel()
+            tunnel.linger = None
         tunnel.users += 1
         return tunnel
 
@@ -82,6 +95,7 @@ class _Tunnel:
     def __init__(self, hub: StoreHub, key: Key, on_end: Callable[[_Tunnel], None]) -> None:
         self.key = key
         self.users = 0
+        self.linger: asyncio.TimerHandle | None = None
         self.address: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
         self._hub = hub
         self._ended = asyncio.Event()
@@ -94,14 +108,17 @@ class _Tunnel:
             self._end()
 
     async def close(self) -> None:
-        """End, and wait for it."""
+        """End at once, whatever it waits for."""
         self._end()
+        self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
     def _end(self) -> None:
         # Whoever comes from now on gets another one.
         self._on_end(self)
         self._ended.set()
+        if self.linger is not None:
+            self.linger.cancel()
 
     async def _run(self) -> None:
         store = self._hub.borrow(self.key[0])
@@ -111,21 +128,30 @@ class _Tunnel:
             async with reach(await self._hub.client(), *self.key, DASHBOARD_PORT) as address:
                 self.address.set_result(address)
                 await self._ended.wait()
-        except (KubeError, DaskKubernetesError, OSError) as error:
-            if not self.address.done():
-                self.address.set_exception(error)
-                self.address.exception()  # the one who waited may have gone
+        except Exception as error:  # the edge of a task that others wait for
+            if not isinstance(error, (KubeError, DaskKubernetesError, OSError)):
+                logger.exception("The way to the dashboard of %s/%s failed", *self.key)
+            self._refuse(error)
         finally:
+            self._refuse(DashboardUnavailableError(f"{'/'.join(self.key)}: the server stops"))
             self._end()
             unsubscribe()
             self._hub.give_back(store)
 
+    def _refuse(self, error: Exception) -> None:
+        if not self.address.done():
+            self.address.set_exception(error)
+            self.address.exception()  # the one who waited may have gone
+
     async def _check_known(self, store: SharedStore) -> None:
         await store.answered.wait()
-        if self.key not in store.views:
-            problem = store.problem
-            said = f" ({problem.message})" if problem else ""
-            raise ClusterNotFoundError(f"There is no DaskCluster {'/'.join(self.key)}{said}")
+        if self.key in store.views:
+            return
+        cluster = "/".join(self.key)
+        if store.problem is not None:
+            # It may well be there: a page that says "not found" would not look again.
+            raise DashboardUnavailableError(f"{cluster}: {store.problem.message}")
+        raise ClusterNotFoundError(f"There is no DaskCluster {cluster}")
 
     def _on_change(self, change: Change) -> None:
         if isinstance(change, ClusterRemoved) and (change.namespace, change.name) == self.key:

@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from dask_k8s_jupyter import config
+from dask_k8s_jupyter.config import MAX_WORKERS
 from dask_k8s_jupyter.state.words import parse_quantity
+from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.names import MAX_NAME_LENGTH, explain_bad_name
 
 T = TypeVar("T")
 Body = Mapping[str, Any]
 
-# Far beyond what one scheduler serves; it stops a slip of the keyboard, not a large cluster.
-MAX_WORKERS = 10_000
 MAX_IMAGE_LENGTH = 255
 MAX_QUANTITY_LENGTH = 32
 MAX_LOG_LINES = 10_000
@@ -107,6 +108,13 @@ def read_adapt(body: Any) -> AdaptRequest:
 def check_namespace(namespace: Any) -> str:
     """Return what is a valid name of a namespace."""
     return _named(namespace, "namespace", MAX_NAME_LENGTH)
+
+
+def choose_namespace(asked: str, client: KubeClient | None = None) -> str:
+    """Say which namespace is meant: the one that is asked for, the configured, the connection's."""
+    if asked:
+        return check_namespace(asked)
+    return config.get("namespace") or (client.namespace if client else "default")
 
 
 def check_name(name: Any) -> str:

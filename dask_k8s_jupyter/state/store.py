@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NoReturn
 
 from dask_k8s_operator.kube import Informer, KubeClient
 from dask_k8s_operator.resources.kinds import (
@@ -114,6 +114,7 @@ class ClusterStore:
         self._dirty: set[Key] = set()
         self._unanswered: dict[tuple[str, int], datetime] = {}
         self._errors: dict[Kind, Exception] = {}
+        self._failure: BaseException | None = None
         self._flush_at: asyncio.TimerHandle | None = None
         self._silence_at: asyncio.TimerHandle | None = None
         self._flushed_s = float("-inf")
@@ -128,6 +129,17 @@ class ClusterStore:
         informers = (self._clusters, self._groups, self._autoscalers)
         self._tasks = [asyncio.ensure_future(informer.run()) for informer in informers]
         self._tasks.append(asyncio.ensure_future(self.wait_synced()))
+        for task in self._tasks:
+            task.add_done_callback(self._tell_failure)
+
+    async def wait_failed(self) -> NoReturn:
+        """Wait until a watch ends by a fault of ours, and raise that; a lost connection is none."""
+        while True:
+            failed = [task for task in self._tasks if task.done() and not task.cancelled()]
+            for task in failed:
+                task.result()
+            alive = [task for task in self._tasks if not task.done()]
+            await asyncio.wait(alive, return_when=asyncio.FIRST_COMPLETED)
 
     async def wait_synced(self) -> None:
         """Wait until all has been read once; for ever while the API cannot be reached."""
@@ -191,6 +203,13 @@ class ClusterStore:
 
         return Informer(client, kind, self.namespace, on_change=on_change, on_error=on_error)
 
+    def _tell_failure(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("The watch of the clusters in %s ended", self.namespace, exc_info=error)
+            self._failure = error
+            self._flush_soon()
+
     def _flush_soon(self) -> None:
         if self._flush_at is None:
             loop = asyncio.get_running_loop()
@@ -235,7 +254,9 @@ class ClusterStore:
     def _set_problem(self) -> None:
         silent = sorted(key for key, view in self.views.items() if view.operator_silent)
         problem = None
-        if self._errors:
+        if self._failure is not None:
+            problem = build_problem(self._failure)
+        elif self._errors:
             problem = build_problem(next(iter(self._errors.values())))
         elif silent:
             problem = build_operator_silent_problem(silent)

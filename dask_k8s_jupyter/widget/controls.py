@@ -12,10 +12,10 @@ from typing import Any
 
 import ipywidgets
 
+from dask_k8s_jupyter.config import MAX_WORKERS
 from dask_k8s_jupyter.state import ClusterView
 
 FIXED, ADAPTIVE = "Fixed", "Adaptive"
-MAX_WORKERS = 10_000
 
 
 Wish = tuple[str, int] | tuple[str, int, int]

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import ipywidgets
 
+from dask_k8s_jupyter.config import BASE_URL_VARIABLE
 from dask_k8s_jupyter.state import (
     Change,
     ClusterChanged,
@@ -30,9 +31,6 @@ from dask_k8s_jupyter.state import (
 
 from .controls import Controls
 from .render import STYLE, render_details, render_head, render_log, render_progress, render_said
-
-# The Jupyter server's base URL; our server extension sets it for the kernels.
-BASE_URL_VARIABLE = "DASK_K8S_JUPYTER_BASE_URL"
 
 Outcome = Any
 

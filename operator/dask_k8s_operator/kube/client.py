@@ -275,12 +275,14 @@ class KubeClient:
         *,
         container: str | None = None,
         tail_lines: int | None = None,
+        limit_bytes: int | None = None,
         previous: bool = False,
     ) -> str:
         """Read a Pod's log; ``previous`` that of the container before its last restart."""
         params = {
             "container": container,
             "tailLines": tail_lines,
+            "limitBytes": limit_bytes,
             "previous": "true" if previous else None,
         }
         target = _target("get", PODS, namespace, pod, "log")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 
 from dask_k8s_jupyter.server import hub as hub_module
 from dask_k8s_jupyter.server.hub import StoreHub
-from dask_k8s_jupyter.state import ProblemChanged
+from dask_k8s_jupyter.state import ClusterRemoved, ProblemChanged
 from dask_k8s_operator.kube.errors import NoKubeconfigError
 
 
@@ -20,6 +21,7 @@ class FakeStore:
 
     def __init__(self, client, namespace):
         self.views, self.problem, self.is_closed = {}, None, False
+        self.failed = asyncio.Event()
         FakeStore.made.append(self)
 
     def subscribe(self, callback):
@@ -31,6 +33,10 @@ class FakeStore:
     async def wait_synced(self):
         """Wait for nothing."""
 
+    async def wait_failed(self):
+        await self.failed.wait()
+        raise RuntimeError("a watch broke")
+
     async def close(self):
         self.is_closed = True
 
@@ -38,8 +44,13 @@ class FakeStore:
 class FakeClient:
     """A connection to nowhere."""
 
+    source = "a test"
+
+    def __init__(self, host="https://10.0.0.1"):
+        self.host, self.is_closed = host, False
+
     async def close(self):
-        """Close nothing."""
+        self.is_closed = True
 
 
 @pytest.fixture
@@ -136,4 +147,67 @@ async def test_one_connection_serves_all(made):
         await store.answered.wait()
     assert await hub.client() is connections[0]
     assert len(connections) == 1
+    await hub.close()
+
+
+async def test_a_store_that_fails_says_so_and_begins_again(made, caplog):
+    hub = StoreHub(connect)
+    told = []
+    store = hub.borrow("a")
+    store.subscribe(told.append)
+    await store.answered.wait()
+    made[0].views = {("a", "gone"): SimpleNamespace(uid="u1")}
+    made[0].failed.set()
+    await settle()
+    assert "cannot be followed" in caplog.text
+    assert made[0].is_closed
+    assert [change.problem and change.problem.message for change in told[:2]] == [
+        "a watch broke",
+        None,
+    ]
+    assert told[2:] == [ClusterRemoved("a", "gone", "u1")]
+    assert len(made) == 2
+    await hub.close()
+
+
+async def test_a_fault_of_ours_leaves_nobody_waiting(monkeypatch, caplog):
+    async def connect_wrongly():
+        raise TypeError("a fault")
+
+    hub = StoreHub(connect_wrongly)
+    store = hub.borrow("a")
+    await asyncio.wait_for(store.answered.wait(), 5)
+    assert store.problem.message == "a fault"
+    await hub.close()
+
+
+async def test_another_kubernetes_is_noticed_when_somebody_asks(made):
+    hosts = iter(["https://10.0.0.1", "https://10.0.0.1", "https://10.0.0.2"])
+    clients = []
+
+    async def connect_next():
+        clients.append(FakeClient(next(hosts)))
+        return clients[-1]
+
+    hub = StoreHub(connect_next)
+    store = hub.borrow("a")
+    await store.answered.wait()
+    await hub.check_again()
+    assert await hub.client() is clients[0]
+    assert clients[1].is_closed
+    await hub.check_again()
+    await settle()
+    assert await hub.client() is clients[2]
+    assert [one.is_closed for one in made] == [True, False]
+    await hub.close()
+    assert all(client.is_closed for client in clients)
+
+
+async def test_the_end_of_a_use_is_forgotten_with_the_next(made):
+    hub = StoreHub(connect)
+    store = hub.borrow("a")
+    hub.give_back(store)
+    timer = store.linger
+    hub.borrow("a")
+    assert timer.cancelled()
     await hub.close()

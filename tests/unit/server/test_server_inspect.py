@@ -27,7 +27,7 @@ class FakeClient:
     async def list(self, kind, namespace, *, label_selector=None):
         return ObjectList(self.objects[kind], "1")
 
-    async def logs(self, pod, namespace, *, container, tail_lines):
+    async def logs(self, pod, namespace, *, container, tail_lines, limit_bytes):
         self.asked.append((pod, container, tail_lines))
         if isinstance(self.answer, Exception):
             raise self.answer

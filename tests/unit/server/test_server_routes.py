@@ -31,7 +31,6 @@ from dask_k8s_jupyter.server.routes import is_dashboard_path
         "metrics",
         "health",
         "proxy/8788/10.0.0.1/status",
-        "proxy/8788/10.0.0.1/status/ws",
     ],
 )
 def test_the_dashboards_own_routes_are_shown(path):
@@ -64,6 +63,8 @@ def test_the_dashboards_own_routes_are_shown(path):
         "proxy/8788/10.0.0.1/api/v1/get_workers",
         "proxy/8788/10.0.0.1/../../api/v1/get_workers",
         "proxy/8788/10.0.0.1/proxy/8787/10.0.0.2/status",
+        "proxy/8788/10.0.0.1/status/ws",
+        "proxy/22/10.9.9.9/status/ws",
         "proxy/99999999/10.0.0.1/status",
         "statusx",
         "status/api",

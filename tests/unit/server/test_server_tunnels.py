@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from dask_k8s_jupyter.errors import ClusterNotFoundError
+from dask_k8s_jupyter.errors import ClusterNotFoundError, DashboardUnavailableError
 from dask_k8s_jupyter.server import tunnels as tunnels_module
 from dask_k8s_jupyter.server.tunnels import Tunnels
 from dask_k8s_jupyter.state import ClusterRemoved, Problem
@@ -51,8 +51,10 @@ def ways(monkeypatch):
         opened.append("open")
         if len(opened) > 100:
             raise AssertionError("it opens again and again")
-        yield "127.0.0.1", 40000 + len(opened)
-        opened.append("closed")
+        try:
+            yield "127.0.0.1", 40000 + len(opened)
+        finally:
+            opened.append("closed")
 
     monkeypatch.setattr(tunnels_module, "reach", reach)
     return opened
@@ -105,7 +107,7 @@ async def test_a_cluster_that_nobody_knows_is_not_reached_for(ways):
         async with tunnels.use("team-a", "gone"):
             pass
     hub.problem = Problem("forbidden", "A permission is missing", "You may not list")
-    with pytest.raises(ClusterNotFoundError, match="You may not list"):
+    with pytest.raises(DashboardUnavailableError, match="You may not list"):
         async with tunnels.use("team-a", "gone"):
             pass
     await settle()
@@ -148,3 +150,34 @@ async def test_a_page_that_goes_away_while_it_waits_takes_no_other_with_it(ways)
     hub.answered.set()
     assert (await patient)[0] == "127.0.0.1"
     await tunnels.close()
+
+
+async def test_a_fault_of_ours_leaves_nobody_waiting(ways, monkeypatch, caplog):
+    @asynccontextmanager
+    async def reach(client, namespace, name, port):
+        raise TypeError("a fault")
+        yield
+
+    monkeypatch.setattr(tunnels_module, "reach", reach)
+    tunnels = Tunnels(FakeHub())
+    with pytest.raises(TypeError, match="a fault"):
+        async with tunnels.use(*KEY):
+            pass
+    assert "team-a/demo failed" in caplog.text
+
+
+async def test_a_way_that_waits_ends_with_the_server(ways):
+    hub = FakeHub()
+    hub.answered.clear()
+    tunnels = Tunnels(hub)
+
+    async def look():
+        async with tunnels.use(*KEY):
+            pass
+
+    looking = asyncio.ensure_future(look())
+    await settle()
+    await tunnels.close()
+    with pytest.raises(DashboardUnavailableError, match="server stops"):
+        await looking
+    assert hub.lent == 0

@@ -126,6 +126,33 @@ describe('the model', () => {
     expect(row()).toMatchObject({ wish: null, view: { uid: '2' } });
   });
 
+  it('deletes the cluster that was seen, whoever has its name by then', async () => {
+    hear(cluster({ uid: '1' }));
+    model.remove(REF);
+    listener.onMessage({ type: 'upsert', cluster: cluster({ uid: '2' }) });
+    await vi.advanceTimersByTimeAsync(300);
+    expect(requests.remove).toHaveBeenCalledWith(expect.objectContaining(REF), '1');
+  });
+
+  it('says at the new cluster what of the wish could not be had', async () => {
+    hear();
+    requests.create.mockResolvedValue({ ...cluster(), problem: PROBLEM });
+    await model.create({ ...REF, n_workers: 2, cpu: null, memory: null });
+    expect(row()).toMatchObject({ complaint: PROBLEM });
+    expect(row()?.view).not.toHaveProperty('problem');
+  });
+
+  it('takes no failure of a namespace that is left for one of the next', async () => {
+    let fail: (reason: unknown) => void = () => undefined;
+    requests.context.mockReturnValueOnce(new Promise((_, reject) => (fail = reject)));
+    model.setNamespace('slow');
+    model.setNamespace('default');
+    await vi.advanceTimersByTimeAsync(0);
+    fail(new RequestError({ ...PROBLEM, code: 'signed-out' }, 403));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(model.problem).toBeNull();
+  });
+
   it('keeps what is unfolded when the stream begins anew', () => {
     hear(cluster());
     model.setOpen(REF, true);

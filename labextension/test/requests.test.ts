@@ -64,7 +64,7 @@ describe('a request', () => {
   it('that is refused carries the words and the field', async () => {
     const problem = { code: 'invalid', title: 'No', message: 'Too long', fix: null };
     const { requests } = serverSaying(400, { problem, field: 'name' });
-    const error = await refusalOf(requests.remove(REF));
+    const error = await refusalOf(requests.remove(REF, 'uid'));
     expect(error.problem).toEqual(problem);
     expect(error.field).toBe('name');
   });

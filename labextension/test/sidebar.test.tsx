@@ -6,7 +6,7 @@ import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { type Actions, Sidebar } from '../src/components';
-import type { ClusterView, IClusters, Row } from '../src/tokens';
+import type { ClusterView, IClusters, Row, ServerContext } from '../src/tokens';
 import { cluster } from './factories';
 
 (globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean }).IS_REACT_ACT_ENVIRONMENT = true;
@@ -159,6 +159,20 @@ describe('the sidebar', () => {
     expect(named('Delete')?.disabled).toBe(true);
     React.act(() => host.querySelector<HTMLElement>('.dk-Note .dk-Link')?.click());
     expect(model.checkAgain).toHaveBeenCalledTimes(1);
+  });
+
+  it('lets who may only look do nothing, and says so', () => {
+    const can = { create: false, scale: false, delete: false };
+    const context = { namespace: 'default', problem: null, can } as unknown as ServerContext;
+    show({ rows: [rowOf(cluster(), { isOpen: true })], context });
+    const remove = [...host.querySelectorAll('button')].find(b => b.textContent === 'Delete');
+    expect(remove?.disabled).toBe(true);
+    expect(remove?.title).toBe('You may not delete clusters in default');
+    expect(host.querySelector<HTMLInputElement>('.dk-Slider')?.disabled).toBe(true);
+    press(heads()[0], 'Delete');
+    press(heads()[0], 's');
+    expect(actions.remove).not.toHaveBeenCalled();
+    expect(actions.scale).not.toHaveBeenCalled();
   });
 
   it('says what is wrong and what to do, with the command apart', () => {

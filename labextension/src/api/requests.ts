@@ -44,7 +44,8 @@ export class ClusterRequests {
     return this.request('GET', ['context'], namespace ? { ...BACKGROUND, namespace } : BACKGROUND);
   }
 
-  create(wanted: NewCluster): Promise<ClusterView> {
+  /** Beside the new cluster, what of the wish could not be had. */
+  create(wanted: NewCluster): Promise<ClusterView & { readonly problem?: Problem }> {
     return this.request('POST', ['clusters'], {}, wanted);
   }
 
@@ -56,8 +57,9 @@ export class ClusterRequests {
     await this.request('PUT', [...path(ref), 'adapt'], {}, range);
   }
 
-  async remove(ref: ClusterRef): Promise<void> {
-    await this.request('DELETE', path(ref), {});
+  /** Deletes the cluster with this uid and no later one of its name. */
+  async remove(ref: ClusterRef, uid: string): Promise<void> {
+    await this.request('DELETE', path(ref), { uid });
   }
 
   async events(ref: ClusterRef): Promise<readonly ClusterEvent[]> {

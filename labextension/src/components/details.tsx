@@ -3,7 +3,7 @@
  */
 import * as React from 'react';
 
-import { sayClock, sayGroup } from '../model';
+import { sayClock, sayForbidden, sayGroup } from '../model';
 import type { ClusterEvent, GroupView, IClusters, Row } from '../tokens';
 import type { Actions } from './actions';
 import { Dot } from './dot';
@@ -20,15 +20,21 @@ interface DetailsProps {
 export function Details({ id, model, row, actions, isStale }: DetailsProps): React.JSX.Element {
   const { view, wish } = row;
   const isEnding = wish?.kind === 'delete' || view.state === 'deleting';
+  const mayNotScale = sayForbidden(model.context, 'scale');
   return (
     <div className="dk-Details" id={id}>
-      <Scale model={model} row={row} isDisabled={isStale || isEnding} />
+      <div title={mayNotScale ?? undefined}>
+        <Scale model={model} row={row} isDisabled={isStale || isEnding || mayNotScale !== null} />
+      </div>
       <div className="dk-Groups">
         {view.groups.map(group => (
           <Group key={group.name} group={group} />
         ))}
       </div>
-      <Buttons row={row} actions={actions} isStale={isStale} isEnding={isEnding} />
+      <Buttons
+        {...{ row, actions, isStale, isEnding }}
+        mayNotDelete={sayForbidden(model.context, 'delete')}
+      />
       <Events events={row.events} name={view.name} />
     </div>
   );
@@ -56,9 +62,12 @@ interface ButtonsProps {
   readonly actions: Actions;
   readonly isStale: boolean;
   readonly isEnding: boolean;
+  /** Why this person may not delete; null for who may. */
+  readonly mayNotDelete: string | null;
 }
 
-function Buttons({ row, actions, isStale, isEnding }: ButtonsProps): React.JSX.Element {
+function Buttons(props: ButtonsProps): React.JSX.Element {
+  const { row, actions, isStale, isEnding, mayNotDelete } = props;
   const { view } = row;
   const hasDashboard = view.dashboard_path !== null && view.scheduler_ready;
   return (
@@ -87,8 +96,8 @@ function Buttons({ row, actions, isStale, isEnding }: ButtonsProps): React.JSX.E
       />
       <Button
         label="Delete"
-        title={`Delete ${view.name}; asks first`}
-        isDisabled={isStale || isEnding}
+        title={mayNotDelete ?? `Delete ${view.name}; asks first`}
+        isDisabled={isStale || isEnding || mayNotDelete !== null}
         onClick={() => actions.remove(view)}
       />
     </div>

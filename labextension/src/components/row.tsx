@@ -6,6 +6,7 @@ import * as React from 'react';
 import {
   sayCapitalized,
   sayFacts,
+  sayForbidden,
   sayRow,
   saySentences,
   sayShort,
@@ -84,15 +85,16 @@ export function ClusterRow(props: ClusterRowProps): React.JSX.Element {
 function rowKeys({ model, row, actions, isStale }: ClusterRowProps): Record<string, () => void> {
   const { view, isOpen } = row;
   const toggle = (): void => model.setOpen(view, !isOpen);
-  const whenLive = (act: () => void): (() => void) => (isStale ? () => undefined : act);
+  const when = (what: 'scale' | 'delete', act: () => void): (() => void) =>
+    isStale || sayForbidden(model.context, what) !== null ? () => undefined : act;
   return {
     Enter: toggle,
     ' ': toggle,
     ArrowRight: () => model.setOpen(view, true),
     ArrowLeft: () => model.setOpen(view, false),
-    s: whenLive(() => actions.scale(view)),
-    S: whenLive(() => actions.scale(view)),
-    Delete: whenLive(() => actions.remove(view))
+    s: when('scale', () => actions.scale(view)),
+    S: when('scale', () => actions.scale(view)),
+    Delete: when('delete', () => actions.remove(view))
   };
 }
 

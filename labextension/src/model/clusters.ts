@@ -132,10 +132,13 @@ export class ClustersModel implements IClusters {
   }
 
   async create(wanted: NewCluster): Promise<void> {
-    const view = await this.requests.create(wanted);
+    const { problem, ...view } = await this.requests.create(wanted);
     // The stream may have been faster, and then knows better.
     if (!this.find(view) && view.namespace === this.#namespace) {
       this.#collection.upsert(view);
+    }
+    if (problem) {
+      this.#collection.setComplaint(keyOf(view), problem);
     }
     this.focus(view);
     this.notify();
@@ -187,20 +190,21 @@ export class ClustersModel implements IClusters {
   }
 
   private wish(row: Row, wish: Wish): void {
-    const { namespace, name } = row.view;
+    const { view } = row;
     this.#collection.setWish(row.key, wish);
-    this.#outbox.put(row.key, () => this.send({ namespace, name }, wish));
+    this.#outbox.put(row.key, () => this.send(view, wish));
     this.notify();
   }
 
-  private async send(ref: ClusterRef, wish: Wish): Promise<void> {
+  private async send(view: ClusterView, wish: Wish): Promise<void> {
+    const ref = { namespace: view.namespace, name: view.name };
     try {
       if (wish.kind === 'scale') {
         await this.requests.scale(ref, wish.to);
       } else if (wish.kind === 'adapt') {
         await this.requests.adapt(ref, wish.to);
       } else {
-        await this.requests.remove(ref);
+        await this.requests.remove(ref, view.uid);
       }
     } catch (error) {
       this.#collection.setComplaint(keyOf(ref), problemOf(error));
@@ -220,6 +224,9 @@ export class ClustersModel implements IClusters {
       this.#namespace = context.namespace;
       this.#stream ??= this.openStream(context.namespace, this.#listener);
     } catch (error) {
+      if (this.#namespace !== asked) {
+        return;
+      }
       this.#failure = problemOf(error);
     }
     this.watchTrouble();

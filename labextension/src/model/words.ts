@@ -1,7 +1,7 @@
 /**
  * How amounts, ages and counts are said. Pure; the time comes in as an argument.
  */
-import type { AdaptiveRange, ClusterView, GroupView, WorkerCounts } from '../tokens';
+import type { AdaptiveRange, ClusterView, GroupView, ServerContext, WorkerCounts } from '../tokens';
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
@@ -130,4 +130,13 @@ export function sayShort(text: string, length = 120): string {
 /** Text with commands between backticks, taken apart: odd parts are commands. */
 export function splitCommands(text: string): readonly string[] {
   return text.split('`');
+}
+
+/** Why this person may not do it; null for who may, and where nobody could ask. */
+export function sayForbidden(
+  context: ServerContext | null,
+  what: 'scale' | 'delete'
+): string | null {
+  const isForbidden = context !== null && context.problem === null && context.can[what] === false;
+  return isForbidden ? `You may not ${what} clusters in ${context.namespace}` : null;
 }

@@ -79,7 +79,12 @@ export interface ServerContext {
   readonly namespaces: readonly string[] | null;
   readonly defaults: ClusterDefaults;
   readonly problem: Problem | null;
-  readonly can: { readonly create?: boolean };
+  /** What Kubernetes lets this person do; what is left out may be tried. */
+  readonly can: {
+    readonly create?: boolean;
+    readonly scale?: boolean;
+    readonly delete?: boolean;
+  };
 }
 
 export interface NewCluster extends ClusterRef {

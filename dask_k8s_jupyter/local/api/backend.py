@@ -7,7 +7,6 @@ be written by a client. Refuses what the kinds' strategies refuse.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Any
@@ -113,7 +112,7 @@ class Backend:
             metadata.pop("namespace", None)
         for key in ("deletionTimestamp", "deletionGracePeriodSeconds"):
             metadata.pop(key, None)
-        metadata["uid"] = str(uuid.uuid4())
+        metadata["uid"] = names.new_uid()
         metadata["creationTimestamp"] = names.now_text()
         return metadata
 

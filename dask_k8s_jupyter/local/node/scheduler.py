@@ -27,6 +27,11 @@ _RETRY_S = 1.0
 _CONCURRENT_BINDINGS = 16
 
 
+def _is_ours(pod: Pod) -> bool:
+    """Whether a Pod asks for this scheduler, and not for another that there may be."""
+    return bool(pod["spec"].get("schedulerName", "default-scheduler") == "default-scheduler")
+
+
 class Scheduler:
     """Schedules Pods onto one node.
 
@@ -66,7 +71,7 @@ class Scheduler:
         if old is not None and is_gone:
             # No later round sees it, so nothing else would give back what was bound for it.
             self._bound.pop(old["metadata"]["uid"], None)
-        is_waiting = new is not None and not new["spec"].get("nodeName")
+        is_waiting = new is not None and not new["spec"].get("nodeName") and _is_ours(new)
         is_room_made = is_gone or (old is not None and new is not None and not holds_resources(new))
         if is_waiting or is_room_made:
             self._wake.set()
@@ -87,7 +92,7 @@ class Scheduler:
             pod
             for pod in self._pods.values()
             if not pod["spec"].get("nodeName")
-            and pod["spec"].get("schedulerName", "default-scheduler") == "default-scheduler"
+            and _is_ours(pod)
             and "deletionTimestamp" not in pod["metadata"]
             and not pod["spec"].get("schedulingGates")
             and pod["metadata"]["uid"] not in self._bound

@@ -16,7 +16,7 @@ from dask_k8s_operator.controller import observe
 from dask_k8s_operator.controller.ask import Asker
 from dask_k8s_operator.controller.cache import Cache
 from dask_k8s_operator.kube.informer import Informer
-from dask_k8s_operator.reconcile import workergroup
+from dask_k8s_operator.reconcile import observedgroup, workergroup
 from dask_k8s_operator.resources.agent_protocol import DRAINED, Answer, SchedulerReport
 
 
@@ -101,8 +101,8 @@ def careless() -> Iterator[None]:
     """Worker Pods are made without an owner."""
     honest = workergroup.build_worker_pod
 
-    def build(group: Any, hex_digits: str) -> Any:
-        pod = honest(group, hex_digits)
+    def build(*arguments: Any) -> Any:
+        pod = honest(*arguments)
         return {**pod, "metadata": {**pod["metadata"], "ownerReferences": []}}
 
     with mock.patch.object(workergroup, "build_worker_pod", build):
@@ -112,7 +112,7 @@ def careless() -> Iterator[None]:
 @contextmanager
 def hasty() -> Iterator[None]:
     """A scheduler that once did not answer is given no time."""
-    with mock.patch.object(workergroup, "UNREACHABLE_TIMEOUT_S", 0.0):
+    with mock.patch.object(observedgroup, "UNREACHABLE_TIMEOUT_S", 0.0):
         yield
 
 

@@ -46,7 +46,7 @@ _VIEW: list[Object] = [{"apiGroups": [""], "resources": _VIEWED, "verbs": _READ}
 _EDIT: list[Object] = [
     *_VIEW,
     {"apiGroups": [""], "resources": _EDITED, "verbs": [*_READ, *_WRITE]},
-    {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["create", "get"]},
+    {"apiGroups": [""], "resources": ["pods/exec", "pods/portforward"], "verbs": ["create", "get"]},
     {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": [*_READ, *_WRITE]},
 ]
 _ADMIN: list[Object] = [

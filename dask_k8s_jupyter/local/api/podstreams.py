@@ -11,10 +11,10 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from aiohttp import web
+from aiohttp import WSMsgType, web
 
 from . import portforward, statuses
-from .requests import Target
+from .requests import TRUE, Target
 
 if TYPE_CHECKING:
     from .backend import Backend
@@ -61,7 +61,40 @@ class PodStreams:
         pod = self._backend.get(target.resource, target.namespace, target.name).object
         if target.subresource == "log":
             return await self._answer_log(request, pod)
+        if target.subresource == "exec":
+            return await self._answer_exec(request, pod)
         return await self._answer_forward(request, pod)
+
+    async def _answer_exec(
+        self, request: web.BaseRequest, pod: dict[str, Any]
+    ) -> web.StreamResponse:
+        """Pass the messages of a command on between client and node, as they are."""
+        container = _find_container(pod, request.query.get("container"))
+        metadata = pod["metadata"]
+        url = f"{self._find_node(pod)}/exec/{metadata['namespace']}/{metadata['name']}/{container}"
+        if request.query.get("tty") in TRUE:
+            raise statuses.bad_request("the embedded node has no terminals: exec without --tty")
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            raise statuses.bad_request("Upgrade request required")
+        pairs = [(k, v) for k, v in request.query.items() if k in ("command", "stdin")]
+        asked = [p.strip() for p in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        try:
+            node = await self._open_session().ws_connect(
+                url, params=pairs, protocols=asked, ssl=self._tls, max_msg_size=0, compress=0
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            where = f"{metadata['namespace']}/{metadata['name']}"
+            raise statuses.bad_request(f"container {container} of {where} does not run") from error
+        client = web.WebSocketResponse(
+            protocols=asked, max_msg_size=0, compress=False, timeout=portforward.CLOSE_S
+        )
+        await client.prepare(request)
+        try:
+            await _relay(client, node)
+        finally:
+            await node.close()
+            await client.close()
+        return client
 
     def _find_node(self, pod: dict[str, Any]) -> str:
         node_name = pod["spec"].get("nodeName", "")
@@ -136,6 +169,28 @@ async def _copy(
                 return
             continue
         await response.write(chunk)
+
+
+async def _relay(client: web.WebSocketResponse, node: Any) -> None:
+    """Pass messages on in both directions until either side ends."""
+
+    async def up() -> None:
+        async for message in client:
+            if message.type is WSMsgType.BINARY:
+                await node.send_bytes(message.data)
+
+    async def down() -> None:
+        async for message in node:
+            if message.type is WSMsgType.BINARY:
+                await client.send_bytes(message.data)
+
+    tasks = [asyncio.ensure_future(way()) for way in (up, down)]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _find_container(pod: dict[str, Any], wanted: str | None) -> str:

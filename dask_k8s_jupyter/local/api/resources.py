@@ -98,7 +98,7 @@ BUILT_IN = (
         "Pod",
         "po",
         categories=("all",),
-        subresources=("status", "binding", "eviction", "log", "portforward"),
+        subresources=("status", "binding", "eviction", "exec", "log", "portforward"),
     ),
     _core("services", "Service", "svc", categories=("all",), subresources=("status",)),
     _core("endpoints", "Endpoints", "ep"),
@@ -207,6 +207,7 @@ SUBRESOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "binding": ("", "v1", "Binding", _CREATE),
     "eviction": ("policy", "v1", "Eviction", _CREATE),
     "log": ("", "", "", ("get",)),
+    "exec": ("", "v1", "PodExecOptions", ("create", "get")),
     "portforward": ("", "v1", "PodPortForwardOptions", ("create", "get")),
     "token": ("authentication.k8s.io", "v1", "TokenRequest", _CREATE),
 }

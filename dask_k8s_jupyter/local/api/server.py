@@ -162,7 +162,7 @@ class ApiServer:
         self._authorizer.check(user, target.attributes)
         if target.resource.group in _REVIEW_GROUPS:
             return await self._review(request, target, user)
-        if target.subresource in ("log", "portforward"):
+        if target.subresource in ("exec", "log", "portforward"):
             return await self._pod_streams.answer(request, target)
         if target.subresource in ("binding", "eviction", "token"):
             return await self._create_subresource(request, target)

@@ -368,25 +368,32 @@ class Container:
         if self._process is not None:
             self._keep(self._end_process(self._process, self._grace_s))
 
+    async def start_command(
+        self, command: list[str], *, has_input: bool
+    ) -> asyncio.subprocess.Process:
+        """Start a further process beside the container's own, in its environment and folder."""
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE if has_input else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self._variables,
+            cwd=self.spec.get("workingDir") or self._scene.folder,
+            start_new_session=True,
+        )
+
     async def _run_command(self, command: list[str], timeout_s: float) -> ProbeResult:
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env=self._variables,
-                cwd=self.spec.get("workingDir") or self._scene.folder,
-                start_new_session=True,
-            )
+            process = await self.start_command(command, has_input=False)
         except (OSError, ValueError) as error:
             return ProbeResult(False, f'exec: "{command[0]}": {error}')
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), timeout_s)
+            output, errors = await asyncio.wait_for(process.communicate(), timeout_s)
         except asyncio.TimeoutError:
             self._kill_group(process)
             return ProbeResult(False, f"command timed out after {timeout_s:g}s")
-        return ProbeResult(process.returncode == 0, output.decode(errors="replace")[:1024])
+        said = (output + errors).decode(errors="replace")
+        return ProbeResult(process.returncode == 0, said[:1024])
 
     def _set_state(self, state: dict[str, Any]) -> None:
         self.status.state = state

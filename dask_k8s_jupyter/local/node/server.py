@@ -1,4 +1,4 @@
-"""What the API server asks of a node: logs, and connections into Pods.
+"""What the API server asks of a node: logs, connections into Pods, commands in containers.
 
 Listens on the node's address with TLS and admits only clients with a certificate of the cluster's
 authority, which is the API server alone.
@@ -6,6 +6,8 @@ authority, which is the API server alone.
     GET /containerLogs/NAMESPACE/POD/CONTAINER?follow=&previous=&tailLines=&limitBytes=
     GET /portForward/NAMESPACE/POD?port=N
         a websocket: binary messages are bytes of one connection, an empty one ends a direction
+    GET /exec/NAMESPACE/POD/CONTAINER?command=&stdin=
+        a websocket of v5.channel.k8s.io
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
 
+from .commands import run_command
 from .logs import read_log
 
 if TYPE_CHECKING:
@@ -64,6 +67,11 @@ class NodeServer:
             return web.Response(status=404, text=f"pod {'/'.join(parts[1:3])} is not on this node")
         if parts[0] == "containerLogs" and len(parts) == 4:
             return await self._send_log(request, pod, parts[3])
+        if parts[0] == "exec" and len(parts) == 4:
+            container = pod.find_container(parts[3])
+            if container is None or "running" not in container.status.state:
+                return web.Response(status=404, text=f'container not found ("{parts[3]}")')
+            return await run_command(request, container)
         if parts[0] == "portForward":
             return await self._forward(request, pod)
         return web.Response(status=404, text=f"no such path: {request.path}")

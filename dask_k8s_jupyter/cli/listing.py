@@ -9,14 +9,13 @@ import click
 
 from dask_k8s_jupyter.clusters.actions import check_installed
 from dask_k8s_jupyter.state import (
-    ClusterStore,
     ClusterView,
     format_age,
     format_cores,
     format_memory,
+    observe_clusters,
     parse_time,
 )
-from dask_k8s_operator.resources.kinds import DASK_CLUSTERS
 
 from .common import choose_namespace, connect, connection_options, namespace_option, run
 from .output import output_option, print_document, print_table
@@ -52,14 +51,8 @@ async def _read_views(
     async with connect(kubeconfig, context) as client:
         scope = None if everywhere else choose_namespace(client, namespace)
         await check_installed(client)
-        # The store waits for what it may not read; a person wants to hear of it.
-        await client.list(DASK_CLUSTERS, scope)
-        store = ClusterStore(client, scope)
-        await store.start()
-        await store.wait_synced()
-        await store.close()
         where = f"in namespace {scope}" if scope else "in any namespace"
-        return where, [store.views[key] for key in sorted(store.views)]
+        return where, await observe_clusters(client, scope)
 
 
 def print_views(views: Iterable[ClusterView], output: str) -> None:

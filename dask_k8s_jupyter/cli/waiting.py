@@ -18,6 +18,7 @@ from dask_k8s_jupyter.clusters.watched import WatchedCluster
 from dask_k8s_jupyter.errors import (
     ClusterNotFoundError,
     ClusterStartError,
+    DaskKubernetesError,
     OperatorSilentError,
     StartTimeoutError,
 )
@@ -29,6 +30,8 @@ from .progress import Progress
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_TIMEOUT_S = 300.0
+# Codes of problems that waiting will not mend.
+HOPELESS = ("forbidden", "unauthorized", "crds-missing")
 WAIT_LONGER = "Wait longer with --timeout SECONDS, or not at all with --no-wait"
 
 
@@ -120,7 +123,7 @@ async def _follow(
     is_reached: Callable[[ClusterView], bool],
     progress: Progress,
 ) -> ClusterView:
-    await store.wait_synced()
+    await _wait_synced(store, changes)
     while True:
         view = store.views.get(key)
         if view is None or view.state == "deleting":
@@ -134,6 +137,24 @@ async def _follow(
             raise ClusterStartError(f"DaskCluster {key[0]}/{key[1]}: {view.reason}", log=log)
         progress.say(store.problem.message if store.problem else view.reason or "")
         await changes.get()
+
+
+async def _wait_synced(store: ClusterStore, changes: asyncio.Queue[object]) -> None:
+    """Wait until all has been read once, and no longer where that will not be.
+
+    A change that is taken here is not lost: whoever comes next looks at the store.
+    """
+    synced = asyncio.ensure_future(store.wait_synced())
+    try:
+        while not synced.done():
+            change = asyncio.ensure_future(changes.get())
+            await asyncio.wait((synced, change), return_when=asyncio.FIRST_COMPLETED)
+            change.cancel()
+            problem = store.problem
+            if problem is not None and problem.code in HOPELESS:
+                raise DaskKubernetesError(problem.message, fix=problem.fix)
+    finally:
+        synced.cancel()
 
 
 def has_all_workers(view: ClusterView) -> bool:

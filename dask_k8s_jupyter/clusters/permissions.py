@@ -86,7 +86,7 @@ PURPOSES = (
     ),
     Purpose(
         "reach schedulers and dashboards",
-        (Need(("list",), PODS), Need(("get",), PODS, "portforward")),
+        (Need(("list",), PODS), Need(("get", "create"), PODS, "portforward")),
         True,
     ),
     Purpose("add worker groups", (Need(("create", "delete"), DASK_WORKER_GROUPS),)),

@@ -4,7 +4,7 @@ Sidebar, notebook panel, command line and exceptions all speak from here, so tha
 story.
 """
 
-from .observe import observe_cluster
+from .observe import observe_cluster, observe_clusters
 from .problem import Problem, build_operator_silent_problem, build_problem
 from .store import Change, ClusterChanged, ClusterRemoved, ClusterStore, ProblemChanged
 from .view import AdaptiveRange, ClusterView, GroupView, WorkerCounts, build_cluster_view
@@ -36,6 +36,7 @@ __all__ = [
     "format_memory",
     "format_workers",
     "observe_cluster",
+    "observe_clusters",
     "parse_quantity",
     "parse_time",
 ]

@@ -21,6 +21,8 @@ from dask_k8s_operator.resources.kinds import (
 
 from .view import ClusterView, build_cluster_view
 
+_DRAWN = (DASK_CLUSTERS, DASK_WORKER_GROUPS, DASK_AUTOSCALERS)
+
 
 async def observe_cluster(client: KubeClient, namespace: str, name: str) -> ClusterView:
     """Draw one cluster as it is now.
@@ -50,6 +52,37 @@ async def observe_cluster(client: KubeClient, namespace: str, name: str) -> Clus
         ) from error
     autoscaler = autoscalers[0] if autoscalers else None
     return build_cluster_view(cluster, groups, autoscaler, datetime.now(timezone.utc))
+
+
+async def observe_clusters(client: KubeClient, namespace: str | None) -> list[ClusterView]:
+    """Draw all clusters of a namespace as they are now, by namespace and name.
+
+    Parameters
+    ----------
+    client
+        Connection to the API.
+    namespace
+        Whose clusters; None means all namespaces.
+    """
+    clusters, groups, autoscalers = await asyncio.gather(
+        *(client.list(kind, namespace) for kind in _DRAWN)
+    )
+    now = datetime.now(timezone.utc)
+    views = [
+        build_cluster_view(
+            cluster,
+            [group for group in groups.items if _belongs(group, cluster)],
+            next((found for found in autoscalers.items if _belongs(found, cluster)), None),
+            now,
+        )
+        for cluster in clusters.items
+    ]
+    return sorted(views, key=lambda view: (view.namespace, view.name))
+
+
+def _belongs(part: dict[str, Any], cluster: dict[str, Any]) -> bool:
+    named = (part["metadata"]["namespace"], (part.get("spec") or {}).get("cluster"))
+    return named == (cluster["metadata"]["namespace"], cluster["metadata"]["name"])
 
 
 async def _list_parts(

@@ -165,7 +165,7 @@ async def test_without_permissions_and_with_those_that_it_advises(
     said = run(newcomer, "doctor", "-n", namespace, code=1).stdout
     assert f"knows you as system:serviceaccount:{namespace}:newcomer" in said
     assert "missing is create, delete daskclusters.kubernetes.dask.org" in said
-    assert "missing is list pods; get pods/portforward" in said
+    assert "missing is list pods; get, create pods/portforward" in said
     advice = (
         f"kubectl create rolebinding dask-users -n {namespace} --clusterrole=dask-user "
         f"--serviceaccount={namespace}:newcomer"

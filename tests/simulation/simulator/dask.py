@@ -20,7 +20,9 @@ from dask_k8s_operator.resources.names import (
     SCHEDULER,
     WORKER,
     agent_name,
+    tls_name,
 )
+from dask_k8s_operator.resources.tls import AUTHORITY_CERTIFICATE_KEY
 
 from .api import ApiServer, Manifest
 
@@ -46,6 +48,7 @@ class Worker:
     uid: str
     address: str
     place: Place
+    authority: str
     scheduler: Scheduler | None = None
     connected_s: float = 0.0
     is_accepting: bool = True
@@ -61,8 +64,9 @@ class Worker:
 class Scheduler:
     """One scheduler process with its workers."""
 
-    def __init__(self, dask: Dask, pod: Manifest, token: str) -> None:
+    def __init__(self, dask: Dask, pod: Manifest, token: str, authority: str) -> None:
         self.uid = pod["metadata"]["uid"]
+        self.authority = authority
         self.ip = pod["status"]["podIP"]
         self.token = token
         self.started_s = dask.loop.time()
@@ -234,13 +238,14 @@ class Dask:
             return  # a bystander runs something else
         place = (metadata["namespace"], labels.get(CLUSTER_NAME_LABEL, ""))
         if labels.get(COMPONENT_LABEL) == SCHEDULER:
-            scheduler = Scheduler(self, pod, self._read_token(place))
+            token, authority = self._read_token(place), self._read_authority(place)
+            scheduler = Scheduler(self, pod, token, authority)
             self.schedulers[place] = scheduler
             for worker in [w for w in self.workers.values() if w.place == place]:
                 self._connect_later(worker)
         elif labels.get(COMPONENT_LABEL) == WORKER:
             address = f"tcp://{pod['status']['podIP']}:{40000 + self._rng.randrange(1000)}"
-            worker = Worker(metadata["uid"], address, place)
+            worker = Worker(metadata["uid"], address, place, self._read_authority(place))
             self.workers[metadata["uid"]] = worker
             self._connect_later(worker)
 
@@ -271,8 +276,14 @@ class Dask:
     def _connect(self, worker: Worker) -> None:
         scheduler = self.schedulers.get(worker.place)
         is_there = self.workers.get(worker.uid) is worker
-        if scheduler is not None and is_there and worker.scheduler is None:
+        if scheduler is None or not is_there or worker.scheduler is not None:
+            return
+        if scheduler.authority == worker.authority:  # they show each other their certificates
             scheduler.connect(worker)
+
+    def _read_authority(self, place: Place) -> str:
+        secret = self._api.find(SECRETS, place[0], tls_name(place[1])) or {"data": {}}
+        return str(secret["data"].get(AUTHORITY_CERTIFICATE_KEY, ""))
 
     def _read_token(self, place: Place) -> str:
         secret = self._api.find(SECRETS, place[0], agent_name(place[1])) or {"data": {}}

@@ -1,7 +1,7 @@
 """Simulated nodes: Pods are placed, started, made ready, crash, are evicted, end and vanish.
 
 Guarantees that a Pod's status tells only what happened, a moment later; that a Pod that is deleted
-ends within its grace. Refuses to start a scheduler whose ConfigMap or Secret is missing, as a real
+ends within its grace. Refuses to start a container whose ConfigMap or Secret is missing, as a real
 node does.
 """
 
@@ -11,13 +11,7 @@ import random
 from typing import Any, Protocol
 
 from dask_k8s_operator.resources.kinds import CONFIG_MAPS, PODS, SECRETS, Kind
-from dask_k8s_operator.resources.names import (
-    CLUSTER_NAME_LABEL,
-    COMPONENT_LABEL,
-    JOB_RUNNER,
-    SCHEDULER,
-    agent_name,
-)
+from dask_k8s_operator.resources.names import COMPONENT_LABEL, JOB_RUNNER
 
 from .api import ApiServer, Manifest
 
@@ -205,11 +199,13 @@ class Node:
             self._api.commit(PODS, key, pod, {**pod, "status": status}, "node", "status")
 
     def _has_configuration(self, pod: Manifest) -> bool:
-        labels = pod["metadata"]["labels"]
-        if labels.get(COMPONENT_LABEL) != SCHEDULER:
-            return True
-        place = (pod["metadata"]["namespace"], agent_name(labels[CLUSTER_NAME_LABEL]))
-        return all(self._api.find(kind, *place) for kind in (CONFIG_MAPS, SECRETS))
+        namespace = pod["metadata"]["namespace"]
+        for variable in pod["spec"]["containers"][0].get("env") or []:
+            source = variable.get("valueFrom") or {}
+            for field, kind in (("configMapKeyRef", CONFIG_MAPS), ("secretKeyRef", SECRETS)):
+                if field in source and not self._api.find(kind, namespace, source[field]["name"]):
+                    return False
+        return True
 
     def _find(self, uid: str) -> Manifest | None:
         return self._api.find_uid(uid)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from dask_k8s_operator.controller.loop import Controller, Surroundings
+from dask_k8s_operator.resources.tls import AUTHORITY_CERTIFICATE_KEY as AUTHORITY
+from dask_k8s_operator.resources.tls import CERTIFICATE_KEY, RENEW_BEFORE_S, Certificates
 
 from .api import EPOCH, ApiServer
 from .client import SimulatedClient
@@ -123,12 +125,20 @@ class Operators:
         def draw_hex(count: int) -> str:
             return f"{lots.getrandbits(8 * count):0{2 * count}x}"
 
+        def issue(name: str, present: Mapping[str, str] | None, now: float) -> Certificates:
+            until = now + 2 * RENEW_BEFORE_S
+            if present is not None:
+                return Certificates(dict(present), until)
+            texts = {key: f"{key} of {name}: {draw_hex(8)}" for key in (AUTHORITY, CERTIFICATE_KEY)}
+            return Certificates(texts, until, is_new=True)
+
         return Surroundings(
             clock=lambda: EPOCH + loop.time(),
             monotonic=loop.time,
             sleep=asyncio.sleep,
             random_hex=draw_hex,
             random_fraction=lots.random,
+            issue_certificates=issue,
         )
 
     def _draw_writes_to_live(self) -> int | None:

@@ -45,7 +45,7 @@ def find_difference(api: ApiServer, dask: Dask, users: Users) -> str | None:
         for difference in _judge_cluster(api, dask, cluster):
             return f"DaskCluster {_name(cluster)}: {difference}"
     for group in api.all(DASK_WORKER_GROUPS):
-        for difference in _judge_group(api, group):
+        for difference in _judge_group(api, dask, group):
             return f"DaskWorkerGroup {_name(group)}: {difference}"
     for autoscaler in api.all(DASK_AUTOSCALERS):
         for difference in _judge_autoscaler(api, dask, autoscaler):
@@ -131,7 +131,7 @@ def _judge_wish(api: ApiServer, users: Users, cluster: Manifest) -> Iterator[str
         yield f"has {sorted(counts)} workers, but {wishes[-1][1]} were asked for"
 
 
-def _judge_group(api: ApiServer, group: Manifest) -> Iterator[str]:
+def _judge_group(api: ApiServer, dask: Dask, group: Manifest) -> Iterator[str]:
     metadata, status = group["metadata"], group.get("status") or {}
     pods = [pod for pod in api.all(PODS) if owns(group, pod)]
     cluster = api.find(DASK_CLUSTERS, metadata["namespace"], group["spec"]["cluster"])
@@ -154,6 +154,9 @@ def _judge_group(api: ApiServer, group: Manifest) -> Iterator[str]:
         yield f"has {len(pods)} Pods of {desired}"
     if not all(is_live(pod) and _is_ready(pod) for pod in pods):
         yield "not all of its Pods are ready"
+    workers = [dask.workers.get(pod["metadata"]["uid"]) for pod in pods]
+    if not all(worker and worker.scheduler for worker in workers):
+        yield "not all of its workers are with their scheduler"
     yield from _judge_status(group, status)
     if status.get("ready") != f"{desired}/{desired}" or status.get("replicas") != desired:
         yield f"says {status.get('ready')} of {desired} workers"

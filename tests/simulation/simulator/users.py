@@ -117,7 +117,9 @@ class Users:
             self._wish(made, spec["worker"]["replicas"])
 
     def _draw_cluster_spec(self) -> Manifest:
+        encryption = {"tls": True} if self._rng.random() < 0.15 else {}
         return {
+            **encryption,
             "scheduler": {
                 "spec": {"containers": [{"name": "scheduler", "image": "dask:1"}]},
                 "service": {"type": "ClusterIP"},

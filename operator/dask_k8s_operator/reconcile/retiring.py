@@ -43,7 +43,7 @@ def finish_retiring(observed: ObservedGroup, draft: Draft, now: float) -> None:
         states = {worker.drain for worker in workers}
         if states <= {DRAINED}:
             gone.append(pod)
-        elif states <= {DRAINED, NO_RECIPIENTS} and not observed.has_recipients:
+        elif not observed.has_recipients and _has_done_what_it_can(observed, states):
             stranded.append(pod)
         elif _retiring_for_s(pod, now) >= observed.retire_timeout_s:
             late.append(pod)
@@ -52,6 +52,12 @@ def finish_retiring(observed: ObservedGroup, draft: Draft, now: float) -> None:
             draft.look_again(_poll_s(_retiring_for_s(pod, now)))
     draft.delete(gone + stranded + late)
     _tell_the_end(observed, gone, stranded, late, draft)
+
+
+def _has_done_what_it_can(observed: ObservedGroup, states: set[str | None]) -> bool:
+    # Without the agent nobody says so: Dask's own API keeps a worker whose results nobody can take.
+    has_agent = observed.report is None or observed.report.has_agent
+    return not has_agent or states <= {DRAINED, NO_RECIPIENTS}
 
 
 def _tell_the_end(

@@ -229,6 +229,15 @@ def test_without_the_agent_a_condition_says_what_is_lost(make, decide):
     assert plan.drain == ("tcp://10.0.0.1:1",)
 
 
+def test_without_the_agent_the_last_worker_does_not_wait_for_somebody_to_take_its_results(
+    make, decide
+):
+    pods = [make.pod("w1", retiring=True, ip="10.0.0.1")]
+    plan = decide(pods, 0, report=report_of(load(1), has_agent=False))
+    assert deleted(plan) == ["w1"]
+    assert [(n.reason, n.kind) for n in plan.notices] == [("WorkLost", "Warning")]
+
+
 @pytest.mark.parametrize(
     ("ended_ago_s", "replacements", "is_replaced"),
     [(5, 0, False), (10, 0, True), (15, 1, False), (20, 1, True), (299, 9, False), (300, 9, True)],

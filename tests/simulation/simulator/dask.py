@@ -28,6 +28,8 @@ from .api import ApiServer, Manifest
 
 Place = tuple[str, str]
 
+AGENTLESS_RATE = 0.1
+
 
 @dataclass(eq=False)
 class Task:
@@ -77,6 +79,8 @@ class Scheduler:
         self.silent_since_s: float | None = None
         self.asked_s = 0.0
         self.is_alive = True
+        # Some images load no preload, and clusters of before have none.
+        self.has_agent = dask.draw_has_agent()
         self.transitions = 0
         self.work_began_s = self.submitted_s = self.started_s
         self._dask = dask
@@ -149,6 +153,20 @@ class Scheduler:
             for task in moved:
                 self._place(task)
             self._dask.later(0.1, self._hand_over, worker)
+
+    def retire(self, addresses: tuple[str, ...]) -> None:
+        """Do as Dask's own API does: move what is held, run elsewhere what runs, forget them."""
+        for worker in [w for w in self.workers.values() if w.address in addresses]:
+            worker.is_accepting = False
+            takers = list(self.accepting())
+            for number, task in enumerate(worker.only_here if takers else []):
+                taker = takers[number % len(takers)]
+                task.holders[taker.address] = taker
+                taker.results[task.key] = task
+            if takers or not worker.results:
+                self.disconnect(worker)
+            else:
+                worker.is_accepting = True
 
     def undrain(self, addresses: tuple[str, ...]) -> None:
         """Give workers work again."""
@@ -265,6 +283,10 @@ class Dask:
         """Find the scheduler that listens at a URL."""
         ip = url.split("//")[1].split(":")[0]
         return next((s for s in self.schedulers.values() if s.ip == ip), None)
+
+    def draw_has_agent(self) -> bool:
+        """Draw whether a scheduler runs the operator's agent."""
+        return self._rng.random() >= AGENTLESS_RATE
 
     def later(self, delay_s: float, step: object, *arguments: object) -> None:
         """Do something later."""

@@ -64,7 +64,8 @@ def _judge_cluster(api: ApiServer, dask: Dask, cluster: Manifest) -> Iterator[st
         yield from _judge_suspended(cluster, pod)
         return
     scheduler = dask.schedulers.get((namespace, name))
-    if spec.get("idleTimeout") and scheduler is not None and not scheduler.unfinished:
+    can_tell = scheduler is not None and scheduler.has_agent
+    if spec.get("idleTimeout") and scheduler and can_tell and not scheduler.unfinished:
         yield "is idle and there"
     if pod is None or not owns(cluster, pod) or not _is_ready(pod):
         yield "has no scheduler that is ready"
@@ -73,7 +74,7 @@ def _judge_cluster(api: ApiServer, dask: Dask, cluster: Manifest) -> Iterator[st
         yield "has no Service"
         return
     is_outdated = _image(pod["spec"]) != _image(spec["scheduler"]["spec"])
-    if is_outdated and not (scheduler and (scheduler.unfinished or scheduler.held)):
+    if is_outdated and can_tell and not (scheduler and (scheduler.unfinished or scheduler.held)):
         yield "its scheduler has another image"
     if {_team(pod), _team(service)} != {_team(cluster)}:
         yield "its scheduler Pod or Service has another label"

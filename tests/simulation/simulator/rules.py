@@ -8,8 +8,8 @@
    resource owns, and marks or deletes a worker only if its group had too many, the Pod had ended,
    was marked, or was made from another spec than the group has.
 4. No loss: a worker that the operator deletes neither runs nor alone holds anything that a healthy
-   worker could have taken, unless the scheduler was silent for the time-out, the worker took longer
-   than its retireTimeout, or the whole cluster is suspended.
+   worker could have taken, unless the scheduler was silent for the time-out or runs no agent, the
+   worker took longer than its retireTimeout, or the whole cluster is suspended.
 5. A cluster goes only when its scheduler was idle for as long as asked, or its job is over; a
    scheduler only when it has ended, is suspended, or has neither work nor results.
 6. Writes are bounded by what happened (see ``history``).
@@ -181,7 +181,7 @@ class Rules:
 
     def _is_given_up(self, scheduler: Scheduler, pod: Manifest) -> bool:
         """Whether what a scheduler knows counts no more, or cannot be known."""
-        if scheduler.started_s > self._seen_s:
+        if scheduler.started_s > self._seen_s or not scheduler.has_agent:
             return True
         silent_s = scheduler.silent_since_s
         if silent_s is not None and self._now - silent_s >= UNREACHABLE_TIMEOUT_S - 1.0:

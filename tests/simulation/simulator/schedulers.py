@@ -18,6 +18,7 @@ from .weather import Weather
 
 # Questions further apart than this do not make one silence.
 ONE_SILENCE_S = 30.0
+MISSING = "it was answered with 404"
 
 
 class SimulatedSchedulers:
@@ -32,6 +33,10 @@ class SimulatedSchedulers:
         scheduler, problem = await self._reach(place)
         if scheduler is None:
             return SchedulerReport(problem=problem)
+        if not scheduler.has_agent:
+            known = tuple(WorkerLoad(address) for address in scheduler.workers)
+            await self._travel()
+            return SchedulerReport(workers=known, has_agent=False)
         workers = tuple(
             WorkerLoad(
                 worker.address,
@@ -51,7 +56,12 @@ class SimulatedSchedulers:
         scheduler, problem = await self._reach(place)
         if scheduler is None:
             return problem
-        scheduler.drain(addresses)
+        if not has_agent:
+            scheduler.retire(addresses)
+        elif scheduler.has_agent:
+            scheduler.drain(addresses)
+        else:
+            return MISSING
         await self._travel()
         return None
 
@@ -59,6 +69,8 @@ class SimulatedSchedulers:
         scheduler, problem = await self._reach(place)
         if scheduler is None:
             return problem
+        if not scheduler.has_agent:
+            return MISSING
         scheduler.undrain(addresses)
         await self._travel()
         return None
@@ -67,6 +79,8 @@ class SimulatedSchedulers:
         scheduler, problem = await self._reach(place)
         if scheduler is None:
             return Answer(problem=problem)
+        if not scheduler.has_agent:
+            return Answer(problem=MISSING)
         answer = Answer(scheduler.idle_s(), tasks=scheduler.unfinished + scheduler.held)
         await self._travel()
         return answer
@@ -93,7 +107,7 @@ class SimulatedSchedulers:
             await asyncio.sleep(ASK_TIMEOUT_S)
             await self._fall_silent_if_dead()
             return None, f"{place.url} does not answer"
-        if place.token != scheduler.token:
+        if scheduler.has_agent and place.token != scheduler.token:
             return None, f"{place.url} was answered with 401"
         scheduler.silent_since_s = None
         return scheduler, None

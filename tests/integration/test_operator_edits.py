@@ -218,6 +218,12 @@ async def test_a_scheduler_spec_waits_for_idle_a_drain_has_its_limit_and_all_can
     async with dask.connected("demo") as client:
         await client.wait_for_workers(2)
         busy = client.map(run_slowly, range(2), seconds=60, pure=False)
+
+        async def are_running() -> bool:
+            return len(await client.get_events("executed") or ()) == 2
+
+        # Before, the scheduler has no work and might be replaced at once.
+        await dask.wait_until(are_running)
         scheduler = dask.cluster_spec(1)["scheduler"]["spec"]
         scheduler["containers"][0]["env"] = [{"name": "EDITION", "value": "2"}]
         await dask.edit(DASK_CLUSTERS, "demo", spec={"scheduler": {"spec": scheduler}})

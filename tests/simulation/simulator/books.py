@@ -65,10 +65,6 @@ class Books:
         """Hashes of the worker specs that a group had, at any time since."""
         return self._since(self._specs.get(group, []), since_s)
 
-    def marked_since(self, pod: Manifest) -> float | None:
-        """When a Pod was marked to go, None when it is not."""
-        return self._marked.get(group_of(pod) or "", {}).get(pod["metadata"]["uid"])
-
     def marked(self, group: str) -> list[float]:
         """When the Pods of a group that are there were marked to go."""
         return list(self._marked.get(group, {}).values())

@@ -29,13 +29,15 @@ from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, PODS, Kind
 from dask_k8s_operator.resources.names import (
     CLUSTER_NAME_LABEL,
     COMPONENT_LABEL,
+    RETIRING_ANNOTATION,
     SCHEDULER,
     SPEC_HASH_ANNOTATION,
     WORKER,
 )
 from dask_k8s_operator.resources.schemas import DEFAULT_RETIRE_TIMEOUT_S
+from dask_k8s_operator.resources.times import parse_time
 
-from .api import ApiServer, Manifest
+from .api import EPOCH, ApiServer, Manifest
 from .books import Books, group_of, is_live, is_marked
 from .dask import Dask, Scheduler, Worker
 
@@ -194,15 +196,15 @@ class Rules:
 
     def _was_late(self, pod: Manifest, worker: Worker) -> bool:
         """Whether a worker had its time to go, or came when it was given up already."""
-        since_s = self._books.marked_since(pod)
-        if since_s is None:
+        mark = (pod["metadata"].get("annotations") or {}).get(RETIRING_ANNOTATION)
+        marked_s = parse_time(mark)
+        if marked_s is None:
             return False
         group = self._api.find_uid(group_of(pod) or "")
         given_s = DEFAULT_RETIRE_TIMEOUT_S
         if group is not None:
             given_s = group["spec"]["worker"].get("retireTimeout", given_s)
-        # The mark is written to the second.
-        is_over = self._now - since_s >= given_s - 1.0
+        is_over = EPOCH + self._now - marked_s >= given_s
         return is_over or self._now - worker.connected_s < self._haste_s
 
     def _judge_scheduler_deletion(self, pod: Manifest) -> None:

@@ -69,9 +69,9 @@ test-frontend: $(STAMPS)/frontend
 	cd labextension && export PATH="$(CURDIR)/$(BIN):$$PATH" && jlpm lint:check && jlpm typecheck && jlpm test
 
 test-python: $(STAMPS)/development kubectl
-	$(PYTEST) tests/unit tests/simulation tests/parity
+	$(PYTEST) tests/unit tests/simulation tests/parity -n 2
 	$(PYTEST) --doctest-modules operator/dask_k8s_operator dask_k8s_jupyter $(NOT_FOR_DOCTESTS)
-	$(PYTEST) tests/integration --kube=local
+	$(PYTEST) tests/integration --kube=local -n 3 --dist loadfile
 
 ifeq ($(SKIP_BROWSER),1)
 test-ui:

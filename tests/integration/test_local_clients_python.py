@@ -193,7 +193,7 @@ async def test_a_kopf_operator_hears_creation_change_and_deletion(
                 return False
 
             await _eventually(is_gone)
-            assert "FAREWELL" in told.read_text()  # noqa: ASYNC240
+            assert "FAREWELL" in told.read_text()
         finally:
             operator.terminate()
             operator.wait(20)

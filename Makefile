@@ -66,7 +66,7 @@ lint: $(STAMPS)/development
 	$(BIN)/lint-imports
 
 test-frontend: $(STAMPS)/frontend
-	cd labextension && export PATH="$(CURDIR)/$(BIN):$$PATH" && jlpm lint:check && jlpm typecheck && jlpm test
+	cd labextension && export PATH="$(CURDIR)/$(BIN):$$PATH" && jlpm lint && jlpm typecheck && jlpm test
 
 test-python: $(STAMPS)/development kubectl
 	$(PYTEST) tests/unit tests/simulation tests/parity -n 2

@@ -26,6 +26,7 @@ from dask_k8s_operator.resources.kinds import (
     CUSTOM_RESOURCE_DEFINITIONS,
     DASK_CLUSTERS,
     DASK_JOBS,
+    DASK_KINDS,
     DEPLOYMENTS,
     PODS,
     Kind,
@@ -46,7 +47,6 @@ Say = Callable[[str], None]
 
 OPERATOR_SELECTOR = f"app.kubernetes.io/name={NAME}"
 LOOK_S = 0.2
-_PROTECTED_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _START_ERRORS: dict[str, type[ClusterStartError]] = {
     "ImagePullBackOff": ImageNotFoundError,
     "InvalidImageName": ImageNotFoundError,
@@ -269,7 +269,7 @@ async def _delete_all(
         for manifest in step:
             kind, metadata = kinds[manifest["apiVersion"], manifest["kind"]], manifest["metadata"]
             if manifest in own_namespaces and await _has_others(client, metadata["name"]):
-                continue
+                continue  # with all that lives there
             if await _delete_and_wait(client, kind, metadata):
                 deleted.append(f"{kind.kind}/{metadata['name']}")
     return deleted
@@ -294,10 +294,15 @@ async def _delete_and_wait(client: KubeClient, kind: Kind, metadata: Manifest) -
 
 async def _has_others(client: KubeClient, namespace: str) -> bool:
     """Whether a namespace is not ours alone."""
-    if namespace in _PROTECTED_NAMESPACES:
-        return True
-    pods, deployments = await asyncio.gather(
-        client.list(PODS, namespace, label_selector=f"app.kubernetes.io/name!={NAME}"),
-        client.list(DEPLOYMENTS, namespace),
-    )
-    return bool(pods.items or deployments.items)
+    if namespace != DEFAULT_NAMESPACE:
+        return True  # somebody's, who only lodges the operator
+    lists = [client.list(PODS, namespace, label_selector=f"app.kubernetes.io/name!={NAME}")]
+    lists += [client.list(kind, namespace) for kind in (DEPLOYMENTS, *DASK_KINDS)]
+    for listed in await asyncio.gather(*lists, return_exceptions=True):
+        if isinstance(listed, NotFoundError):  # of a kind whose definition is gone
+            continue
+        if isinstance(listed, BaseException):
+            raise listed
+        if listed.items:
+            return True
+    return False

@@ -63,6 +63,12 @@ def scheduler_url(pod: dict[str, Any] | None) -> str | None:
     return f"http://{host}:{named[0] if named else DASHBOARD_PORT}"
 
 
+# A thousand workers take a fifth of a megabyte.
+MAX_ANSWER_BYTES = 16 << 20
+CHUNK_BYTES = 64 << 10
+_MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
+
+
 class _Unanswered(Exception):
     """The scheduler did not answer, or not with what was asked for."""
 
@@ -134,6 +140,8 @@ class SchedulerClient:
         try:
             answer = await self._ask("GET", place, IDLE_PATH)
             return Answer(float(answer["idle_s"]), tasks=int(answer.get("tasks", 0)))
+        except _MALFORMED:
+            return Answer(problem="the scheduler's idle time cannot be read")
         except _Unanswered as error:
             # /api/v1/check_idle writes into the scheduler, so it is not asked.
             return Answer(problem=str(error))
@@ -143,6 +151,8 @@ class SchedulerClient:
         for path in (ADAPTIVE_PATH, "/api/v1/adaptive_target"):
             try:
                 return Answer(float((await self._ask("GET", place, path))["workers"]))
+            except _MALFORMED:
+                return Answer(problem="the scheduler's target cannot be read")
             except _Unanswered as error:
                 problem = Answer(problem=str(error))
                 if not error.is_missing:
@@ -168,8 +178,10 @@ class SchedulerClient:
                 data=orjson.dumps(body) if body is not None else None,
                 headers=headers,
                 timeout=timeout or self._timeout,
+                # The scheduler is its user's: it does not choose whom the operator talks to.
+                allow_redirects=False,
             ) as response:
-                text = await response.read()
+                text = await _read_bounded(response, url)
                 if response.status != 200:
                     raise _Unanswered(
                         f"{method} {url} was answered with {response.status}",
@@ -199,6 +211,15 @@ class SchedulerClient:
         await self.close()
 
 
+async def _read_bounded(response: aiohttp.ClientResponse, url: str) -> bytes:
+    text = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+        text += chunk
+        if len(text) > MAX_ANSWER_BYTES:
+            raise _Unanswered(f"{url} answered with more than {MAX_ANSWER_BYTES >> 20} MiB")
+    return bytes(text)
+
+
 def _read_object(text: bytes, url: str) -> dict[str, Any]:
     try:
         answer = orjson.loads(text)
@@ -210,5 +231,8 @@ def _read_object(text: bytes, url: str) -> dict[str, Any]:
 
 
 def _read_report(answer: dict[str, Any], *, has_agent: bool) -> SchedulerReport:
-    workers = tuple(parse_worker(worker) for worker in answer.get("workers", ()))
+    try:
+        workers = tuple(parse_worker(worker) for worker in answer.get("workers", ()))
+    except _MALFORMED as error:
+        raise _Unanswered("the scheduler's list of workers cannot be read") from error
     return SchedulerReport(workers=workers, has_agent=has_agent)

@@ -39,7 +39,12 @@ def new_uid() -> str:
 
 def parse_time(text: str) -> datetime:
     """Read a time of the API, with or without fractions of a second."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    # Python 3.10 reads three or six digits of a second's fraction only.
+    whole, dot, rest = text.replace("Z", "+00:00").partition(".")
+    if dot:
+        digits = len(rest) - len(rest.lstrip("0123456789"))
+        whole += f".{rest[:digits][:6]:0<6}{rest[digits:]}"
+    return datetime.fromisoformat(whole)
 
 
 def generate_name(prefix: str) -> str:

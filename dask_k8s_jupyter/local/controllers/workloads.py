@@ -89,6 +89,10 @@ class WorkloadController:
             except KubeError as error:
                 _LOG.info("%s %s/%s: %s", *key, error)
                 self._queue.add_failed(key)
+            except Exception:  # noqa: BLE001
+                # One object that cannot be understood delays no other.
+                _LOG.exception("%s %s/%s cannot be brought in order", *key)
+                self._queue.add_failed(key)
             finally:
                 self._queue.done(key)
 
@@ -148,7 +152,7 @@ class WorkloadController:
         try:
             await self._client.create(kind, manifest)
         except AlreadyExistsError:
-            return
+            expected.discard(manifest["metadata"]["name"])
         except KubeError:
             expected.discard(manifest["metadata"]["name"])
             raise

@@ -22,6 +22,7 @@ from ..kube.errors import (
     NotFoundError,
     TooManyRequestsError,
 )
+from ..kube.transport import DEFAULT_CONCURRENCY
 from ..reconcile.plan import Create, Delete, Manifest, Patch, Plan, Refusal, Write
 from ..resources.kinds import Kind
 from ..resources.names import WORKER_GROUP_LABEL
@@ -29,6 +30,8 @@ from .cache import Cache
 from .tell import Teller
 
 _REFUSALS = (InvalidError, ForbiddenError, NotFoundError)
+# As many as the client has under way: what is refused first keeps the rest of a step unsent.
+WRITES_AT_ONCE = DEFAULT_CONCURRENCY
 
 
 class Applier:
@@ -62,8 +65,9 @@ class Applier:
         failures: list[BaseException] = []
         for step in plan.steps:
             refused: dict[Kind, Refusal] = {}
+            turns = asyncio.Semaphore(WRITES_AT_ONCE)
             outcomes = await asyncio.gather(
-                *(self._write(write, refused) for write in step), return_exceptions=True
+                *(self._write(write, refused, turns) for write in step), return_exceptions=True
             )
             failures += [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
             # In the order of the plan, whichever answer came first: a status that named another
@@ -78,19 +82,22 @@ class Applier:
             raise failure
         return tuple(refusals)
 
-    async def _write(self, write: Write, refused: dict[Kind, Refusal]) -> None:
-        # What refuses one of a thousand Pods (a quota, say) refuses the others too.
-        if write.kind in refused:
-            return
-        try:
-            if isinstance(write, Create):
-                await self._create(write)
-            elif isinstance(write, Patch):
-                await self._patch(write)
-            else:
-                await self._delete(write)
-        except _REFUSALS as error:
-            refused.setdefault(write.kind, _refuse(write, error))
+    async def _write(
+        self, write: Write, refused: dict[Kind, Refusal], turns: asyncio.Semaphore
+    ) -> None:
+        async with turns:
+            # What refuses one of a thousand Pods (a quota, say) refuses the others too.
+            if write.kind in refused:
+                return
+            try:
+                if isinstance(write, Create):
+                    await self._create(write)
+                elif isinstance(write, Patch):
+                    await self._patch(write)
+                else:
+                    await self._delete(write)
+            except _REFUSALS as error:
+                refused.setdefault(write.kind, _refuse(write, error))
 
     async def _create(self, write: Create) -> None:
         try:
@@ -110,11 +117,6 @@ class Applier:
 
     async def _settle_existing(self, write: Create) -> None:
         metadata = write.body["metadata"]
-        if write.if_exists == "merge":
-            parts = {k: v for k, v in write.body.items() if k not in ("apiVersion", "kind")}
-            patch = Patch(write.kind, metadata["namespace"], metadata["name"], parts)
-            await self._patch(patch)
-            return
         try:
             there = await self._client.get(write.kind, metadata["name"], metadata["namespace"])
         except NotFoundError as error:
@@ -122,6 +124,9 @@ class Applier:
         if _owners(there) & _owners(write.body):
             # Ours: the answer to an earlier try was lost, or the watch is late.
             self._cache.remember(write.kind, there)
+            if write.if_exists == "merge":
+                parts = {k: v for k, v in write.body.items() if k not in ("apiVersion", "kind")}
+                await self._patch(Patch(write.kind, metadata["namespace"], metadata["name"], parts))
             return
         if _kinds_of_owners(there) & _kinds_of_owners(write.body):
             raise _LeftOverError(
@@ -219,6 +224,7 @@ def _refuse(write: Write, error: ApiError) -> Refusal:
         metadata = write.body["metadata"]
         group = f"{metadata['namespace']}/{metadata['labels'][WORKER_GROUP_LABEL]}"
         message = error.message.replace(f'"{metadata["name"]}" ', "")
+        message = message.replace(metadata["name"], "(new worker)")
         return Refusal(f"creation of a worker Pod of {group}", message)
     return Refusal(_describe(write), error.message)
 

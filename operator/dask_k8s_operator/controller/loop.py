@@ -171,7 +171,7 @@ class Controller:
             return
         plan = await self._decide(request, item)
         before = self._refusals.get(request, ())
-        refusals = await self._applier.apply(request.kind, item, plan)
+        refusals = keep_words(before, await self._applier.apply(request.kind, item, plan))
         self._refusals[request] = refusals
         if refusals and refusals != before:
             # At once, so that the status says what was refused.
@@ -298,3 +298,18 @@ async def _finish(workers: list[asyncio.Future[None]], grace_s: float) -> None:
 
 
 __all__ = ["Controller", "Outcome", "Surroundings"]
+
+
+def keep_words(before: tuple[Refusal, ...], refusals: tuple[Refusal, ...]) -> tuple[Refusal, ...]:
+    """Say a refusal that lasts in the words of its first time.
+
+    Some that refuse put a number of their own into every answer; a status that followed would
+    change, wake its object by that, and be refused again without a pause.
+
+    Examples
+    --------
+    >>> keep_words((Refusal("x", "no (1)"),), (Refusal("x", "no (2)"), Refusal("y", "no (3)")))
+    (Refusal(what='x', message='no (1)'), Refusal(what='y', message='no (3)'))
+    """
+    known = {refusal.what: refusal for refusal in before}
+    return tuple(known.get(refusal.what, refusal) for refusal in refusals)

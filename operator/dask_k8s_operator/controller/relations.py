@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..reconcile.conditions import find_condition
 from ..resources.kinds import (
     DASK_AUTOSCALERS,
     DASK_CLUSTERS,
@@ -55,7 +56,10 @@ def affected(
         yield Request(kind, namespace, name)
     if kind == DASK_CLUSTERS:
         yield Request(DASK_JOBS, namespace, name)
-        if _has_come_or_gone(old, new) or _is_suspended(old) != _is_suspended(new):
+        is_other = _is_suspended(old) != _is_suspended(new) or _has_certificates(
+            old
+        ) != _has_certificates(new)
+        if _has_come_or_gone(old, new) or is_other:
             yield from _members(cache, namespace, name)
     elif kind in (DASK_WORKER_GROUPS, DASK_AUTOSCALERS):
         cluster = item["spec"]["cluster"]
@@ -90,6 +94,14 @@ def _has_come_or_gone(old: Manifest | None, new: Manifest | None) -> bool:
     return was.get("uid") != is_.get("uid") or bool(was.get("deletionTimestamp")) != bool(
         is_.get("deletionTimestamp")
     )
+
+
+def _has_certificates(cluster: Manifest | None) -> bool:
+    """Whether a cluster's status says what the groups of an encrypted one wait for."""
+    if cluster is None or not cluster["spec"].get("tls"):
+        return False
+    scheduler = find_condition(cluster.get("status"), "SchedulerReady")
+    return scheduler is not None and scheduler["reason"] != "SchedulerMissing"
 
 
 def _is_suspended(cluster: Manifest | None) -> bool:

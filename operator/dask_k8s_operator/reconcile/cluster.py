@@ -236,7 +236,8 @@ def _pass_on_to_scheduler(observed: ObservedCluster, scheduler: Plan) -> list[Wr
 
 def _decide_idle(observed: ObservedCluster) -> Plan:
     timeout_s = observed.idle_timeout_s
-    if not timeout_s or observed.is_suspended or not observed.is_scheduler_ready:
+    is_asked = observed.is_scheduler_ready and observed.has_own_scheduler
+    if not timeout_s or observed.is_suspended or not is_asked:
         return NOTHING
     poll_s = max(1.0, min(timeout_s / 4, IDLE_POLL_MAX_S))
     idle_s = observed.idle.value if observed.idle else None
@@ -245,7 +246,14 @@ def _decide_idle(observed: ObservedCluster) -> Plan:
     if idle_s < timeout_s:
         return Plan(look_again_s=max(0.5, min(timeout_s - idle_s, poll_s)))
     metadata = observed.cluster["metadata"]
-    delete = Delete(DASK_CLUSTERS, metadata["namespace"], metadata["name"], metadata["uid"])
+    delete = Delete(
+        DASK_CLUSTERS,
+        metadata["namespace"],
+        metadata["name"],
+        metadata["uid"],
+        # An edit that was not seen yet may have lifted the time-out.
+        resource_version=metadata.get("resourceVersion"),
+    )
     message = f"without work for {idle_s:.0f} s, its idleTimeout is {timeout_s} s: deleted"
     return Plan(steps=((delete,),), notices=(Notice("IdleTimeout", message),))
 

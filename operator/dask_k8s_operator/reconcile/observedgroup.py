@@ -15,6 +15,7 @@ from ..resources.owners import is_of_namesake
 from ..resources.passing import is_outdated
 from ..resources.schemas import DEFAULT_RETIRE_TIMEOUT_S
 from ..resources.times import parse_time
+from .conditions import find_condition
 from .plan import Delete, Manifest, Notice, Refusal, Write, earliest
 from .pods import Standing, is_retiring, standing
 
@@ -65,6 +66,17 @@ class ObservedGroup:
     def is_suspended(self) -> bool:
         """Whether the cluster is meant to have no Pods."""
         return self.cluster is not None and bool(self.cluster["spec"].get("suspend"))
+
+    @property
+    def awaits_certificates(self) -> bool:
+        """Whether the certificates of an encrypted cluster may still be an earlier namesake's.
+
+        Its own are there before its scheduler Pod is.
+        """
+        if self.cluster is None or not self.cluster["spec"].get("tls"):
+            return False
+        scheduler = find_condition(self.cluster.get("status"), "SchedulerReady")
+        return scheduler is None or scheduler["reason"] == "SchedulerMissing"
 
     @property
     def desired(self) -> int:

@@ -153,6 +153,8 @@ def _grow(
     allocation: Allocation,
     now: float,
 ) -> None:
+    if observed.awaits_certificates:
+        return  # the cluster's status says when they are there, and brings us back
     kept = sum(1 for pod in observed.failed if not draft.deletes(pod))
     missing = observed.desired - len(observed.live) - kept - _places_kept(observed)
     wait_s = _batch_wait_s(observed, allocation, now)

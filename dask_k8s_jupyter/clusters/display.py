@@ -6,6 +6,7 @@ reason. Refuses to draw in a notebook where the panel does.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -102,6 +103,9 @@ class StartDisplay:
         if self._console is None:
             from rich.console import Console
 
-            # In a notebook the panel draws; there this is no terminal, and prints lines at most.
-            self._console = Console(force_jupyter=False, highlight=False)
+            # In a notebook the panel draws. Its kernels set FORCE_COLOR, which rich takes for a
+            # terminal: what counts is whether there is one.
+            self._console = Console(
+                force_jupyter=False, force_terminal=sys.stdout.isatty(), highlight=False
+            )
         return self._console

@@ -185,7 +185,10 @@ def _load(observed: ObservedGroup, pod: Manifest) -> tuple[bool, bool, float, in
 def _workers_of(observed: ObservedGroup, pod: Manifest) -> tuple[WorkerLoad, ...]:
     if observed.report is None:
         return ()
-    return observed.report.workers_at((pod.get("status") or {}).get("podIP"))
+    status = pod.get("status") or {}
+    # On two stacks a worker may listen on the address that is not the Pod's first.
+    others = [each.get("ip") for each in status.get("podIPs") or ()]
+    return observed.report.workers_at(status.get("podIP"), *others)
 
 
 def _mark(pod: Manifest, since: float | None) -> Patch:

@@ -90,9 +90,17 @@ class SchedulerReport:
     may_recover: bool = True
     is_absent: bool = False
 
-    def workers_at(self, host: str | None) -> tuple[WorkerLoad, ...]:
-        """Worker processes of the Pod with this IP address."""
-        return tuple(worker for worker in self.workers if host and worker.host == host)
+    def workers_at(self, *hosts: str | None) -> tuple[WorkerLoad, ...]:
+        """Worker processes of the Pod with these IP addresses.
+
+        Examples
+        --------
+        >>> both = (WorkerLoad("tcp://10.0.0.5:1"), WorkerLoad("tcp://[fd00::5]:1"))
+        >>> report = SchedulerReport(both)
+        >>> len(report.workers_at("fd00::5", "10.0.0.5")), len(report.workers_at(None))
+        (2, 0)
+        """
+        return tuple(worker for worker in self.workers if worker.host and worker.host in hosts)
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,15 @@ def test_a_marked_worker_goes_when_all_its_processes_are_drained(
     assert not created(plan)
 
 
+def test_on_two_stacks_a_busy_worker_is_found_by_its_other_address(make, decide):
+    marked_pod = make.pod("w1", retiring=True, ip="fd00::1")
+    marked_pod["status"]["podIPs"] = [{"ip": "fd00::1"}, {"ip": "10.0.0.1"}]
+    pods = [marked_pod, make.pod("w2", ip="10.0.0.2")]
+    plan = decide(pods, 1, report=report_of(load(1, drain="draining")))
+    assert not deleted(plan)
+    assert list(plan.drain) == ["tcp://10.0.0.1:1"]
+
+
 def test_results_go_with_the_last_worker_and_that_is_said(make, decide):
     pods = [make.pod("w1", retiring=True, ip="10.0.0.1")]
     plan = decide(pods, 0, report=report_of(load(1, drain="no-recipients")))

@@ -8,6 +8,9 @@ BIN := .venv/bin
 STAMPS := .venv/.stamps
 FRONTEND := dask_k8s_jupyter/labextension
 UV := $(BIN)/uv --quiet
+# Hundreds of interpreters are started by the tests: none of them should have to compile what it imports.
+export UV_COMPILE_BYTECODE := 1
+export PYTHONDONTWRITEBYTECODE :=
 SOURCES_OF_FRONTEND := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
 PYTEST := $(BIN)/python -m pytest
 # Text that other interpreters run, and built files.

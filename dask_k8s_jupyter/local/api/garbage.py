@@ -8,6 +8,7 @@ fail. Dependents are removed by ``drain``, which the server runs after each requ
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -96,8 +97,12 @@ class Collector:
                 self._dependents.get(owner["uid"], set()).discard(place)
         for owner in owners:
             self._dependents.setdefault(owner["uid"], set()).add(place)
-        if owners and not any(owner["uid"] in self._uids for owner in owners):
+        if owners and not self._has_living_owner(owners):
             self._suspects.append(place)
+
+    def _has_living_owner(self, owners: Iterable[Mapping[str, str]]) -> bool:
+        """Whether one of the owners stays: what is deleted in the foreground waits to go."""
+        return any(o["uid"] in self._uids and o["uid"] not in self._foreground for o in owners)
 
     @property
     def has_work(self) -> bool:
@@ -115,8 +120,7 @@ class Collector:
             if record is None:
                 continue
             owners = record.object["metadata"].get("ownerReferences") or ()
-            alive = [o for o in owners if o["uid"] in self._uids - self._foreground.keys()]
-            if owners and not alive:
+            if owners and not self._has_living_owner(owners):
                 resource = self._backend.registry.find_stored(key)
                 is_foreground = any(o["uid"] in self._foreground for o in owners)
                 policy = "Foreground" if is_foreground else "Background"

@@ -257,6 +257,16 @@ def test_a_foreground_deletion_waits_for_those_that_block_it(api):
     assert "owner" not in api.names("configmaps")
 
 
+def test_what_joins_an_owner_that_is_going_goes_too(api):
+    owner = api.create("configmaps", {"metadata": {"name": "owner"}})
+    api.pod("early", ownerReferences=[owner_of(owner, blocks=True)], finalizers=["test/hold"])
+    api.delete("configmaps", "owner", propagation="Foreground")
+    api.pod("late", ownerReferences=[owner_of(owner, blocks=True)])
+    assert api.names("pods") == ["early"]
+    api.patch("pods", "early", {"metadata": {"finalizers": None}})
+    assert "owner" not in api.names("configmaps")
+
+
 def test_a_finalizer_holds_an_object_until_it_is_removed(api):
     api.create("configmaps", {"metadata": {"name": "x", "finalizers": ["a/b"]}})
     _, is_gone = api.delete("configmaps", "x")
@@ -438,7 +448,7 @@ def test_a_watch_resumes_where_it_was_and_tells_what_entered_and_left_its_select
 def test_a_watch_from_before_the_compaction_is_answered_with_410(api):
     version = api.store.version
     api.pod("p")
-    api.store.collection(("", "pods")).compact()
+    api.store.compact()
     with pytest.raises(StatusError, match="too old resource version") as error:
         api.store.watch(("", "pods"), None, None, version)
     assert error.value.code == 410

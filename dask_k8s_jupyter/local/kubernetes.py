@@ -24,6 +24,7 @@ from dask_k8s_operator.kube import KubeClient
 from . import processes
 from .addresses import API_PORT, ClusterNetwork, claim_network
 from .api.access import ADMIN, User
+from .api.faults import Faults
 from .api.server import ApiServer
 from .certificates import Authority, build_client_context, build_server_context
 from .controllers import WorkloadController
@@ -78,6 +79,7 @@ class LocalKubernetes:
         self._has_operator = operator
         self._restart_backoff_s = restart_backoff_s
         self._changing = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._folder: Path | None = None
         self._guard: subprocess.Popen[bytes] | None = None
         self._network: ClusterNetwork | None = None
@@ -100,9 +102,17 @@ class LocalKubernetes:
     @property
     def url(self) -> str:
         """URL of its API server."""
+        return self._find_api().url
+
+    @property
+    def faults(self) -> Faults:
+        """Switches for failures that its API server is to show."""
+        return self._find_api().faults
+
+    def _find_api(self) -> ApiServer:
         if self._api is None:
             raise RuntimeError("the embedded Kubernetes has not been started")
-        return self._api.url
+        return self._api
 
     def service_environment(self) -> dict[str, str]:
         """Variables for processes of this machine that are to reach Services by name.
@@ -117,7 +127,7 @@ class LocalKubernetes:
         """Start; returns when the node is Ready and the operator's Pod has been created."""
         async with self._changing:
             try:
-                loop = asyncio.get_running_loop()
+                self._loop = loop = asyncio.get_running_loop()
                 await loop.run_in_executor(None, remove_abandoned)
                 self._network = claim_network()
                 self._folder = create_folder()
@@ -172,12 +182,33 @@ class LocalKubernetes:
         )
 
     def _write_kubeconfig(self, path: Path, authority: bytes, user: User) -> None:
-        if self._api is None:
-            raise RuntimeError("the API server has not been started")
-        token = self._api.tokens.issue(user)
+        token = self._find_api().tokens.issue(user)
         path.touch(mode=0o600)
         # JSON is YAML, and reads faster.
         path.write_bytes(orjson.dumps(build_kubeconfig(self.url, authority, token)))
+
+    async def restart_api(self, down_s: float = 0.0) -> None:
+        """End the API server and start it again, on the same port and with the objects it had.
+
+        Every connection breaks. The Pods run on, as on a real node. May be awaited in any loop.
+
+        Parameters
+        ----------
+        down_s
+            How long nobody listens in between, in seconds.
+        """
+        if self._loop is None or self._loop is asyncio.get_running_loop():
+            await self._restart_api(down_s)
+        else:
+            restart = asyncio.run_coroutine_threadsafe(self._restart_api(down_s), self._loop)
+            await asyncio.wrap_future(restart)
+
+    async def _restart_api(self, down_s: float) -> None:
+        async with self._changing:
+            api = self._find_api()
+            await api.stop()
+            await asyncio.sleep(down_s)
+            await api.start()
 
     async def stop(self) -> None:
         """End every process, close every port, remove every file; waits for a start under way."""

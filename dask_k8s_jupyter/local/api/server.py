@@ -21,6 +21,7 @@ from . import builtin, discovery, reviews, scale, statuses, tables
 from .access import Attributes, Authorizer, Tokens, User, build_service_account
 from .backend import Backend
 from .bootstrap import create_first_objects
+from .faults import Faults
 from .garbage import DeleteOptions
 from .podstreams import PodStreams
 from .requests import (
@@ -71,6 +72,7 @@ class ApiServer:
         self.port = port
         self.backend = Backend(service_network)
         self.tokens = Tokens(self.backend.store)
+        self.faults = Faults(self.backend.store, self.tokens)
         self._authorizer = Authorizer(self.backend.store)
         self._server_tls = server_tls
         self._pod_streams = PodStreams(self.backend, node_tls)
@@ -94,7 +96,9 @@ class ApiServer:
         return f"https://{self.host}:{self.port}"
 
     async def start(self) -> None:
-        """Listen."""
+        """Listen; a server that was stopped goes on with the objects that it had."""
+        self._is_stopping = False
+        self.faults.bind(asyncio.get_running_loop())
         server = web.Server(self._handle, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -125,11 +129,14 @@ class ApiServer:
         try:
             if self._is_stopping:
                 raise statuses.unavailable()
+            await self.faults.hold_back()
             user = self.tokens.authenticate(request.headers.get("Authorization"))
             user = self._impersonate(user, request)
             return await self._respond(request, user)
         except statuses.StatusError as error:
-            return _answer(error.build_status(), error.code)
+            response = _answer(error.build_status(), error.code)
+            response.headers.update(error.headers)
+            return response
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception as error:  # noqa: BLE001  (the edge of the server)
@@ -160,6 +167,7 @@ class ApiServer:
             self._authorizer.check(user, asked)
             return self._answer_path(request)
         self._authorizer.check(user, target.attributes)
+        self.faults.check(target)
         if target.resource.group in _REVIEW_GROUPS:
             return await self._review(request, target, user)
         if target.subresource in ("exec", "log", "portforward"):

@@ -31,6 +31,7 @@ class StatusError(Exception):
         self, code: int, reason: str, message: str, details: dict[str, Any] | None = None
     ) -> None:
         super().__init__(message)
+        self.headers: dict[str, str] = {}
         self.code = code
         self.reason = reason
         self.message = message
@@ -187,6 +188,16 @@ def unsupported_media_type(given: str, known: str) -> StatusError:
         f"(got {given!r})"
     )
     return StatusError(415, "UnsupportedMediaType", message)
+
+
+def too_many_requests(retry_after_s: float | None) -> StatusError:
+    """429: the server is busy; None does not say when to come again."""
+    message = "the server has received too many requests and has asked us to try again later"
+    error = StatusError(429, "TooManyRequests", message)
+    if retry_after_s is not None:
+        error.details = {"retryAfterSeconds": int(retry_after_s)}
+        error.headers["Retry-After"] = str(int(retry_after_s))
+    return error
 
 
 def invalid(kind: str, group: str, name: str, causes: list[Cause]) -> StatusError:

@@ -100,6 +100,7 @@ class Watcher:
         self.pending: deque[tuple[str, Change]] = deque()
         self.is_overrun = False
         self.is_closed = False
+        self.is_dropped = False
         self.seen_version = 0
         self._wake = asyncio.Event()
 
@@ -153,11 +154,10 @@ class Collection:
         for watcher in self.watchers:
             watcher.offer(change, namespace)
 
-    def compact(self) -> None:
-        """Forget the history; watches from before now are answered with 410."""
-        if self.history:
-            self.compacted_version = self.history[-1][1].version
-            self.history.clear()
+    def compact(self, version: int) -> None:
+        """Forget the history; watches from before a version are answered with 410."""
+        self.compacted_version = version
+        self.history.clear()
 
     def select(self, namespace: str | None, selected: Predicate | None) -> list[Record]:
         """Records of a selection in the order of the API: by namespace and name."""
@@ -248,6 +248,21 @@ class Store:
         for _, collection in self.collections():
             for watcher in collection.watchers:
                 watcher.close()
+
+    def drop_watches(self) -> None:
+        """Break the connection of every watch."""
+        for _, collection in self.collections():
+            for watcher in collection.watchers:
+                watcher.is_dropped = True
+                watcher.close()
+
+    def compact(self) -> None:
+        """Forget the history of everything, and the rest of every list that is being paged."""
+        # A version on which nothing was written: whatever a client has seen is older.
+        self.version += 1
+        for _, collection in self.collections():
+            collection.compact(self.version)
+        self._snapshots.clear()
 
     def keep_snapshot(self, version: int, rest: list[Record]) -> str:
         """Keep what a paged list has not sent yet; returns the continue token."""

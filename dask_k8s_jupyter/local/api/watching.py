@@ -182,6 +182,9 @@ class WatchStream:
             elif self._wants_bookmarks and loop.time() > next_bookmark and not watcher.pending:
                 next_bookmark = loop.time() + BOOKMARK_INTERVAL_S
                 await response.write(self._bookmark())
+        if watcher.is_dropped and self._request.transport is not None:
+            self._request.transport.abort()
+            return
         is_long = lifetime_s > SHORT_WATCH_S
         if self._wants_bookmarks and is_long and not (watcher.pending or watcher.is_overrun):
             await response.write(self._bookmark())

@@ -235,6 +235,7 @@ def test_an_object_born_of_a_dead_owner_is_collected(api):
     api.delete("configmaps", "dead")
     api.pod("late", ownerReferences=[owner_of(dead)])
     api.backend.collector.drain()
+    api.backend.collector.drain()
     assert api.names("pods") == []
 
 
@@ -262,6 +263,7 @@ def test_what_joins_an_owner_that_is_going_goes_too(api):
     api.pod("early", ownerReferences=[owner_of(owner, blocks=True)], finalizers=["test/hold"])
     api.delete("configmaps", "owner", propagation="Foreground")
     api.pod("late", ownerReferences=[owner_of(owner, blocks=True)])
+    api.backend.collector.drain()
     assert api.names("pods") == ["early"]
     api.patch("pods", "early", {"metadata": {"finalizers": None}})
     assert "owner" not in api.names("configmaps")

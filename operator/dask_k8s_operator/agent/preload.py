@@ -42,6 +42,7 @@ class Agent:
         return [
             {
                 "address": ws.address,
+                "name": str(ws.name),
                 "processing": len(ws.processing),
                 "occupancy_s": float(ws.occupancy),
                 "stored_bytes": int(ws.nbytes),
@@ -163,9 +164,8 @@ def load_hidden_preloads() -> list[Any]:
     """Import the preloads of configuration files, unless the Pod's environment had its own list."""
     if len(dask.config.get("distributed.scheduler.preload", [])) > 1:
         return []
-    files = dask.config.collect(env={})
-    preload = dask.config.get("distributed.scheduler.preload", [], config=files)
-    argv = dask.config.get("distributed.scheduler.preload-argv", [], config=files)
+    files, key = dask.config.collect(env={}), "distributed.scheduler.preload"
+    preload, argv = (dask.config.get(name, [], config=files) for name in (key, f"{key}-argv"))
     return list(preloading.process_preloads(None, preload, argv))
 
 

@@ -5,6 +5,7 @@ Guarantees that every count is taken in one place. Refuses to decide anything.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from ..resources.passing import is_outdated
 from ..resources.schemas import DEFAULT_RETIRE_TIMEOUT_S
 from ..resources.times import parse_time
 from .conditions import find_condition
+from .matching import Workers, match_workers
 from .plan import Delete, Manifest, Notice, Refusal, Write, earliest
 from .pods import Standing, is_retiring, standing
 
@@ -115,6 +117,14 @@ class ObservedGroup:
     def failed(self) -> list[Manifest]:
         """Pods that ended and are not meant to go; each keeps its place until it is replaced."""
         return [pod for pod in self.standing_as("ended") if not is_retiring(pod)]
+
+    @cached_property
+    def _workers(self) -> Mapping[str, Workers]:
+        return match_workers(self.report, self.pods) if self.report else {}
+
+    def workers_of(self, pod: Manifest) -> Workers:
+        """Worker processes of a Pod, as far as the scheduler knows them."""
+        return self._workers.get(pod["metadata"]["name"], ())
 
     @property
     def has_recipients(self) -> bool:

@@ -9,7 +9,7 @@ operator which dies in between goes on where it was.
 
 from __future__ import annotations
 
-from ..resources.agent_protocol import DRAINED, DRAINING, NO_RECIPIENTS, WorkerLoad
+from ..resources.agent_protocol import DRAINED, DRAINING, NO_RECIPIENTS
 from ..resources.kinds import PODS
 from ..resources.names import RETIRING_ANNOTATION
 from ..resources.times import format_time, parse_time
@@ -39,7 +39,7 @@ def finish_retiring(observed: ObservedGroup, draft: Draft, now: float) -> None:
     stranded: list[Manifest] = []
     late: list[Manifest] = []
     for pod in retiring:
-        workers = _workers_of(observed, pod)
+        workers = observed.workers_of(pod)
         states = {worker.drain for worker in workers}
         if states <= {DRAINED}:
             gone.append(pod)
@@ -92,7 +92,7 @@ def workers_to_take_back(observed: ObservedGroup) -> list[Manifest]:
         return []
 
     def progress(pod: Manifest) -> tuple[int, str]:
-        states = {worker.drain for worker in _workers_of(observed, pod)}
+        states = {worker.drain for worker in observed.workers_of(pod)}
         rank = 0 if states <= {None} else 1 if states <= {None, DRAINING} else 2
         return rank, pod["metadata"]["name"]
 
@@ -103,7 +103,7 @@ def workers_to_take_back(observed: ObservedGroup) -> list[Manifest]:
 def _take_back(observed: ObservedGroup, pods: list[Manifest], draft: Draft) -> None:
     back = 0
     for pod in pods:
-        refusing = [w.address for w in _workers_of(observed, pod) if w.drain is not None]
+        refusing = [w.address for w in observed.workers_of(pod) if w.drain is not None]
         if refusing:
             draft.undrain += refusing
             draft.look_again(DRAIN_POLL_S)
@@ -172,7 +172,7 @@ def go_unasked(observed: ObservedGroup, pods: list[Manifest], draft: Draft) -> N
 
 
 def _load(observed: ObservedGroup, pod: Manifest) -> tuple[bool, bool, float, int, float]:
-    workers = _workers_of(observed, pod)
+    workers = observed.workers_of(pod)
     return (
         any(worker.processing for worker in workers),
         not observed.is_outdated(pod),
@@ -180,15 +180,6 @@ def _load(observed: ObservedGroup, pod: Manifest) -> tuple[bool, bool, float, in
         sum(worker.stored_bytes for worker in workers),
         -created_s(pod),
     )
-
-
-def _workers_of(observed: ObservedGroup, pod: Manifest) -> tuple[WorkerLoad, ...]:
-    if observed.report is None:
-        return ()
-    status = pod.get("status") or {}
-    # On two stacks a worker may listen on the address that is not the Pod's first.
-    others = [each.get("ip") for each in status.get("podIPs") or ()]
-    return observed.report.workers_at(status.get("podIP"), *others)
 
 
 def _mark(pod: Manifest, since: float | None) -> Patch:

@@ -2,7 +2,7 @@
 
 Guarantees that paths, variables and answers are named once; the agent itself is text (see
 ``dask_k8s_operator.agent``) and a test holds it to these names. Refuses to carry anything of a
-user's work: only counts, sizes and addresses cross the wire.
+user's work: only counts, sizes, names and addresses of workers cross the wire.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class WorkerLoad:
     ----------
     address
         Such as ``tcp://10.0.0.5:40331``.
+    name
+        What it was started with as ``--name``, or its address; "" from an older agent.
     processing
         Tasks assigned to it, those that run included.
     occupancy_s
@@ -58,10 +60,11 @@ class WorkerLoad:
     occupancy_s: float = 0.0
     stored_bytes: int = 0
     drain: str | None = None
+    name: str = ""
 
     @property
     def host(self) -> str:
-        """IP address, by which a worker is matched to its Pod."""
+        """What it listens on, by which a worker without a name of ours is matched to its Pod."""
         return urlsplit(self.address).hostname or ""
 
 
@@ -90,18 +93,6 @@ class SchedulerReport:
     may_recover: bool = True
     is_absent: bool = False
 
-    def workers_at(self, *hosts: str | None) -> tuple[WorkerLoad, ...]:
-        """Worker processes of the Pod with these IP addresses.
-
-        Examples
-        --------
-        >>> both = (WorkerLoad("tcp://10.0.0.5:1"), WorkerLoad("tcp://[fd00::5]:1"))
-        >>> report = SchedulerReport(both)
-        >>> len(report.workers_at("fd00::5", "10.0.0.5")), len(report.workers_at(None))
-        (2, 0)
-        """
-        return tuple(worker for worker in self.workers if worker.host and worker.host in hosts)
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -127,8 +118,8 @@ def parse_worker(worker: dict[str, Any]) -> WorkerLoad:
 
     Examples
     --------
-    >>> parse_worker({"address": "tcp://10.0.0.5:1", "name": "x"}).processing
-    0
+    >>> parse_worker({"address": "tcp://10.0.0.5:1", "name": "x"}).name
+    'x'
     """
     return WorkerLoad(
         address=str(worker["address"]),
@@ -136,4 +127,5 @@ def parse_worker(worker: dict[str, Any]) -> WorkerLoad:
         occupancy_s=float(worker.get("occupancy_s", 0.0)),
         stored_bytes=int(worker.get("stored_bytes", 0)),
         drain=worker.get("drain"),
+        name=str(worker.get("name", "")),
     )

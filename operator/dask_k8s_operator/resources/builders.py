@@ -147,7 +147,7 @@ def build_worker_pod(group: Manifest, hex_digits: str, cluster: Manifest | None 
     pod["metadata"]["annotations"][names.SPEC_HASH_ANNOTATION] = hash_worker_spec(group)
     address = names.scheduler_address(cluster_name, metadata["namespace"], scheme_of(cluster))
     for container in pod["spec"]["containers"]:
-        defaults = {"DASK_WORKER_NAME": name, "DASK_SCHEDULER_ADDRESS": address}
+        defaults = {names.WORKER_NAME_VARIABLE: name, "DASK_SCHEDULER_ADDRESS": address}
         container["env"] = _with_defaults(container.get("env") or [], _literals(defaults))
     if is_encrypted(cluster):
         _encrypt(pod, cluster_name)

@@ -27,6 +27,9 @@ APPLIED_SPEC_ANNOTATION = "dask.org/applied-spec"
 AGENT_SOURCE_KEY = "agent.py"
 AGENT_TOKEN_KEY = "token"  # noqa: S105  the key's name, not a token
 
+# In every container of a worker Pod: what the worker is to call itself, the Pod's name by default.
+WORKER_NAME_VARIABLE = "DASK_WORKER_NAME"
+
 SCHEDULER = "scheduler"
 WORKER = "worker"
 WORKER_GROUP = "workergroup"

@@ -51,6 +51,7 @@ class Worker:
     address: str
     place: Place
     authority: str
+    name: str = ""
     scheduler: Scheduler | None = None
     connected_s: float = 0.0
     is_accepting: bool = True
@@ -246,6 +247,7 @@ class Dask:
         self.schedulers: dict[Place, Scheduler] = {}
         self.workers: dict[str, Worker] = {}
         self.tasks = 0
+        self._ports = 40_000
         self._api = api
         self._rng = rng
 
@@ -262,8 +264,12 @@ class Dask:
             for worker in [w for w in self.workers.values() if w.place == place]:
                 self._connect_later(worker)
         elif labels.get(COMPONENT_LABEL) == WORKER:
-            address = f"tcp://{pod['status']['podIP']}:{40000 + self._rng.randrange(1000)}"
-            worker = Worker(metadata["uid"], address, place, self._read_authority(place))
+            # Those that share a node's address differ by their ports, as processes do.
+            self._ports += 1
+            address = f"tcp://{pod['status']['podIP']}:{self._ports}"
+            is_named = pod["spec"].get("hostNetwork") or self._rng.random() < 0.5
+            name = metadata["name"] if is_named else address
+            worker = Worker(metadata["uid"], address, place, self._read_authority(place), name)
             self.workers[metadata["uid"]] = worker
             self._connect_later(worker)
 

@@ -35,6 +35,19 @@ def impatient() -> Iterator[None]:
 
 
 @contextmanager
+def nameless() -> Iterator[None]:
+    """Workers are matched to their Pods by address alone."""
+    honest = Asker.report
+
+    async def report(self: Asker, group: Any) -> SchedulerReport:
+        answer = await honest(self, group)
+        return replace(answer, workers=tuple(replace(w, name="") for w in answer.workers))
+
+    with mock.patch.object(Asker, "report", report):
+        yield
+
+
+@contextmanager
 def forgetful() -> Iterator[None]:
     """What was written is not known until the watch has told of it."""
     with mock.patch.object(Cache, "remember", lambda *_: None):
@@ -118,6 +131,7 @@ def hasty() -> Iterator[None]:
 
 MUTATIONS: tuple[Callable[[], AbstractContextManager[None]], ...] = (
     impatient,
+    nameless,
     forgetful,
     trustful,
     grasping,

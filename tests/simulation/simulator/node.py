@@ -150,7 +150,7 @@ class Node:
             self._write(uid, _status(pod, "Pending", {"waiting": waiting}))
             self._later(CONFIG_RETRY_S, self._start, uid)
             return
-        ip = (pod.get("status") or {}).get("podIP") or self._draw_address()
+        ip = (pod.get("status") or {}).get("podIP") or self._draw_address(pod)
         metadata = pod["metadata"]
         self.running[uid] = (metadata["namespace"], metadata["name"])
         started = {"running": {"startedAt": self._api.now()}}
@@ -210,7 +210,9 @@ class Node:
     def _find(self, uid: str) -> Manifest | None:
         return self._api.find_uid(uid)
 
-    def _draw_address(self) -> str:
+    def _draw_address(self, pod: Manifest) -> str:
+        if pod["spec"].get("hostNetwork"):
+            return f"10.9.9.{pod['spec']['nodeName'].removeprefix('node-')}"
         self._addresses += 1
         return f"10.0.{self._addresses // 250}.{self._addresses % 250 + 1}"
 

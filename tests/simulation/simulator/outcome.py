@@ -155,12 +155,18 @@ def _judge_group(api: ApiServer, dask: Dask, group: Manifest) -> Iterator[str]:
         yield f"has {len(pods)} Pods of {desired}"
     if not all(is_live(pod) and _is_ready(pod) for pod in pods):
         yield "not all of its Pods are ready"
-    workers = [dask.workers.get(pod["metadata"]["uid"]) for pod in pods]
-    if not all(worker and worker.scheduler for worker in workers):
-        yield "not all of its workers are with their scheduler"
+    yield from _judge_workers(dask, pods)
     yield from _judge_status(group, status)
     if status.get("ready") != f"{desired}/{desired}" or status.get("replicas") != desired:
         yield f"says {status.get('ready')} of {desired} workers"
+
+
+def _judge_workers(dask: Dask, pods: list[Manifest]) -> Iterator[str]:
+    workers = [dask.workers.get(pod["metadata"]["uid"]) for pod in pods]
+    if not all(worker and worker.scheduler for worker in workers):
+        yield "not all of its workers are with their scheduler"
+    elif not all(worker and worker.is_accepting for worker in workers):
+        yield "some of its workers take no work"
 
 
 def _judge_status(item: Manifest, status: Manifest, *, is_updated: bool = True) -> Iterator[str]:

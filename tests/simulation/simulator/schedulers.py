@@ -34,7 +34,7 @@ class SimulatedSchedulers:
         if scheduler is None:
             return SchedulerReport(problem=problem)
         if not scheduler.has_agent:
-            known = tuple(WorkerLoad(address) for address in scheduler.workers)
+            known = tuple(WorkerLoad(w.address, name=w.name) for w in scheduler.workers.values())
             await self._travel()
             return SchedulerReport(workers=known, has_agent=False)
         workers = tuple(
@@ -44,6 +44,7 @@ class SimulatedSchedulers:
                 sum(task.duration_s for task in worker.processing),
                 100 * len(worker.results),
                 scheduler.drains.get(worker.address),
+                worker.name,
             )
             for worker in scheduler.workers.values()
         )

@@ -131,6 +131,8 @@ class Users:
         spec: Manifest = {"containers": [{"name": "worker", "image": "dask:1"}]}
         if self._rng.random() < 0.1:
             spec["restartPolicy"] = "Never"
+        if self._rng.random() < 0.15:
+            spec["hostNetwork"] = True
         worker = {"replicas": self._draw_count(), "spec": spec}
         if self._rng.random() < 0.1:
             worker["retireTimeout"] = 5

@@ -156,3 +156,16 @@ def test_changed_labels_reach_the_pods_that_are_there(make, decide):
     plan = decide(pods, group=group)
     (patch,) = [w for w in writes(plan, Patch) if "labels" in w.body["metadata"]]
     assert (patch.name, patch.body["metadata"]["labels"]) == ("w1", {"team": "b"})
+
+
+def test_of_two_on_one_node_only_the_drained_one_goes(make, decide, retiring):
+    pods = [retiring(1), retiring(2)]
+    for pod in pods:
+        pod["status"]["podIP"] = "10.9.9.9"
+    loads = (
+        WorkerLoad("tcp://10.9.9.9:1", name="w1", drain="drained"),
+        WorkerLoad("tcp://10.9.9.9:2", name="w2", drain="draining"),
+    )
+    plan = decide(pods, 0, report=SchedulerReport(loads), has_other_workers=True)
+    assert [write.name for write in writes(plan, Delete)] == ["w1"]
+    assert plan.drain == ("tcp://10.9.9.9:2",)

@@ -81,4 +81,13 @@ def get(key: str, override: Any = None) -> Any:
     >>> get("resource-timeout"), get("resource-timeout", 5)
     (60, 5)
     """
-    return override if override is not None else dask.config.get(f"kubernetes.{key}")
+    if override is not None:
+        return override
+    path = f"kubernetes.{key}"
+    try:
+        return dask.config.get(path)
+    except KeyError:
+        # A `dask.config.set` that ends restores what was before it: nothing, where this module was
+        # first imported inside.
+        dask.config.update(dask.config.config, DEFAULTS, priority="old")
+        return dask.config.get(path)

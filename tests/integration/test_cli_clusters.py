@@ -1,4 +1,8 @@
-"""A day with ``dask-k8s``, the real process, on any Kubernetes."""
+"""A day with ``dask-k8s`` on any Kubernetes.
+
+Most commands run inside the test's own process, as each interpreter costs a second; what a process
+adds (signals, exit codes, streams) is tested with real ones.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,26 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 import yaml
+from click.testing import CliRunner, Result
+
+from dask_k8s_jupyter.cli import main
 
 DASK_K8S = str(Path(sys.executable).with_name("dask-k8s"))
 DASK = str(Path(sys.executable).with_name("dask"))
 PATIENCE_S = 120
 SMALL = ("--cpu", "100m", "--memory", "512Mi")
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Run = Callable[..., Result]
+RunProcess = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
@@ -36,8 +46,24 @@ def environment(kubeconfig: Path, dask_image: str, namespace: str) -> dict[str, 
 
 
 @pytest.fixture
-def run(environment: dict[str, str]) -> Run:
-    """Run ``dask-k8s``; fails unless it ends with ``code``."""
+def run(environment: dict[str, str], dask_image: str, namespace: str) -> Iterator[Run]:
+    """Run ``dask-k8s`` in this process; fails unless it ends with ``code``."""
+
+    def run(*arguments: str, code: int = 0, stdin: str = "") -> Result:
+        ended = CliRunner(env={"KUBECONFIG": environment["KUBECONFIG"]}).invoke(
+            main, arguments, input=stdin, catch_exceptions=False
+        )
+        assert ended.exit_code == code, f"{arguments}: {ended.output}"
+        return ended
+
+    # Dask reads its environment when it is imported.
+    with dask.config.set({"kubernetes.image": dask_image, "kubernetes.namespace": namespace}):
+        yield run
+
+
+@pytest.fixture
+def run_process(environment: dict[str, str]) -> RunProcess:
+    """Run ``dask-k8s`` as a person does; fails unless it ends with ``code``."""
 
     def run(*arguments: str, code: int = 0, stdin: str = "") -> subprocess.CompletedProcess[str]:
         ended = subprocess.run(
@@ -55,8 +81,20 @@ def run(environment: dict[str, str]) -> Run:
     return run
 
 
-def test_a_day_with_a_cluster(run: Run, namespace: str) -> None:
-    created = run("create", "demo", "--n-workers", "1", *SMALL)
+def wait_for_lines(read: Callable[[], Result], word: str, count: int = 1) -> list[str]:
+    """What a command prints, once a word is among it so many times.
+
+    A container runs, and a worker counts as ready, a moment before its program has said a thing.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while (text := read().stdout).count(word) < count:
+        assert time.monotonic() < deadline, f"no {count} {word!r} in {text}"
+        time.sleep(0.2)
+    return text.splitlines()
+
+
+def test_a_day_with_a_cluster(run: Run, run_process: RunProcess, namespace: str) -> None:
+    created = run_process("create", "demo", "--n-workers", "1", *SMALL)
     assert re.search(rf"{namespace} +demo +running +1/1", created.stdout), created.stdout
     assert f"Starting {namespace}/demo: " in created.stderr
 
@@ -69,17 +107,14 @@ def test_a_day_with_a_cluster(run: Run, namespace: str) -> None:
     assert (listed["name"], listed["workers"]["desired"]) == ("demo", 2)
     assert f"{namespace}  demo" in run("list", "--all-namespaces").stdout
 
-    assert "Scheduler at" in run("logs", "demo").stdout
-    workers = run("logs", "demo", "--component", "worker", "--tail", "5").stdout.splitlines()
-    assert {line.split(" | ")[0][: len("demo-default-worker")] for line in workers} == {
-        "demo-default-worker"
-    }
+    _check_logs(run)
 
     happened = run("events", "demo").stdout
     assert "DaskWorkerGroup/demo-default" in happened
     assert "ScaledUp" in happened
     assert json.loads(run("events", "demo", "-o", "json").stdout)[-1]["object"]
 
+    # Nobody answers.
     asked = run("scale", "demo", "0", code=1)
     assert "results held there are lost" in asked.stderr
     assert "Add --yes" in asked.stderr
@@ -92,8 +127,17 @@ def test_a_day_with_a_cluster(run: Run, namespace: str) -> None:
     refused = run("delete", "demo", code=1, stdin="n\n")
     assert "is lost." in refused.stderr
     assert "Nothing was changed" in refused.stderr
-    assert f"{namespace}/demo is gone" in run("delete", "demo", stdin="y\n").stdout
+    assert f"{namespace}/demo is gone" in run_process("delete", "demo", stdin="y\n").stdout
     assert "dask-k8s create" in run("list").stderr
+
+
+def _check_logs(run: Run) -> None:
+    wait_for_lines(lambda: run("logs", "demo"), "Scheduler at")
+    # A worker that is told to end before it has joined takes its whole grace period for that.
+    of_workers = ("logs", "demo", "--component", "worker")
+    lines = wait_for_lines(lambda: run(*of_workers), "Registered to", 2)
+    assert {line[: len("demo-default-worker")] for line in lines} == {"demo-default-worker"}
+    assert len(run(*of_workers, "--tail", "1").stdout.splitlines()) == 2
 
 
 @pytest.mark.parametrize(

@@ -101,17 +101,22 @@ async def look_at_dashboard(
 
 
 async def test_a_cluster_made_elsewhere_shows_its_events_and_logs(
-    browser: Any, namespace: str, dask_image: str
+    browser: Any, namespace: str, dask_image: str, wait_until: Callable[..., Awaitable[Any]]
 ) -> None:
     await make_cluster(browser, namespace, dask_image, n_workers=1, cpu="100m", memory="512Mi")
     async with browser.stream(namespace) as stream:
         snapshot = await stream.wait(lambda told: told["type"] == "snapshot")
         if not has_ready(1)(snapshot["clusters"][0]):
             await stream.wait_cluster(has_ready(1), WAIT_S)
-    status, content = await browser.call("GET", f"api/clusters/{namespace}/demo/logs?tail=50")
-    assert status == 200
+
+    async def read_log() -> dict[str, Any]:
+        status, content = await browser.call("GET", f"api/clusters/{namespace}/demo/logs?tail=50")
+        assert status == 200
+        return content if "Scheduler at" in content["text"] else {}
+
+    # A scheduler answers, and counts as ready, a moment before its log says where it is.
+    content = await wait_until(read_log)
     assert content["pod"] == content["pods"][0] == "demo-scheduler"
-    assert "Scheduler at" in content["text"]
     worker = content["pods"][1]
     status, content = await browser.call("GET", f"api/clusters/{namespace}/demo/logs?pod={worker}")
     assert (status, content["pod"]) == (200, worker)

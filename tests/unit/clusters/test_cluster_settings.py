@@ -16,6 +16,7 @@ import dask
 import pytest
 import yaml
 
+from dask_k8s_jupyter import config
 from dask_k8s_jupyter.clusters.settings import (
     CreateMode,
     build_name,
@@ -35,6 +36,13 @@ def test_configuration_fills_what_arguments_leave_out() -> None:
         assert resolve_settings(name="demo", n_workers=0).spec["spec"]["worker"]["replicas"] == 0
     container = settings.spec["spec"]["worker"]["spec"]["containers"][0]
     assert container["image"] == "acme/dask:7"
+
+
+def test_defaults_outlast_a_setting_that_was_made_before_them() -> None:
+    with dask.config.set({"kubernetes": {"image": "acme/dask:7"}}):
+        assert config.get("count.start") == 0
+        assert config.get("image") == "acme/dask:7"
+    assert config.get("image") == "ghcr.io/dask/dask:latest"
 
 
 @pytest.mark.parametrize(

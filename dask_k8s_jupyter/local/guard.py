@@ -2,7 +2,8 @@
 
 Runs as a process of its own. It reads its standard input, which ends when the cluster's process
 ends, however that happens; then it ends every process with the cluster's mark and removes its
-folder. After a clean stop there is nothing left for it to do. Standard library only.
+folder and the links that lead into it. After a clean stop there is nothing left for it to do.
+Standard library only.
 
     python -I -S guard.py MARK FOLDER
 """
@@ -26,7 +27,17 @@ def main(mark: str, folder: str) -> None:
     sys.path.insert(0, str(Path(__file__).parent))
     processes = import_module("processes")
     processes.end_marked(processes.CLUSTER_MARK, mark, grace_s=1.0)
+    remove_links(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_links(folder: str) -> None:
+    """Remove the links that a cluster made for volumes of its Pods, where they are its own."""
+    register = Path(folder) / "node" / "links"
+    for path in register.read_text().splitlines() if register.exists() else ():
+        link = Path(path)
+        if link.is_symlink() and str(link.readlink()).startswith(f"{folder}/"):
+            link.unlink()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import orjson
 
 from dask_k8s_operator.kube import KubeClient
 
-from . import processes
+from . import guard, processes
 from .addresses import API_PORT, ClusterNetwork, claim_network
 from .api.access import ADMIN, User
 from .api.faults import Faults
@@ -235,6 +235,7 @@ class LocalKubernetes:
 
     def _remove_traces(self, folder: Path) -> None:
         processes.end_marked(processes.CLUSTER_MARK, folder.name, grace_s=1.0)
+        guard.remove_links(str(folder))
         shutil.rmtree(folder, ignore_errors=True)
         if self._guard is not None:
             if self._guard.stdin is not None:

@@ -86,5 +86,6 @@ def remove_abandoned() -> list[Path]:
     found = find_abandoned()
     for folder in found:
         processes.end_marked(processes.CLUSTER_MARK, folder.name, grace_s=1.0)
+        guard.remove_links(str(folder))
         shutil.rmtree(folder, ignore_errors=True)
     return found

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from dask_k8s_jupyter.local.node import logs, server
-from dask_k8s_jupyter.local.node.containers import Container, PodScene
+from dask_k8s_jupyter.local.node.containers import Container
+from dask_k8s_jupyter.local.node.scene import PodScene
 from dask_k8s_jupyter.local.node.settings import NodeSettings
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.kinds import PODS

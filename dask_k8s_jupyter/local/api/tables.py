@@ -10,6 +10,7 @@ from typing import Any
 
 from . import jsonpath, workloadcells
 from .ages import NONE, UNKNOWN, show_age
+from .podcells import find_pod_status
 from .resources import Resource
 
 Object = dict[str, Any]
@@ -33,37 +34,6 @@ def _age(value: Object) -> str:
 
 def _name(value: Object) -> str:
     return str(value["metadata"]["name"])
-
-
-def find_pod_status(pod: Object) -> tuple[str, str, str]:
-    """The ready, status and restarts columns of a Pod."""
-    status, spec = pod.get("status") or {}, pod["spec"]
-    containers = status.get("containerStatuses") or []
-    reason = status.get("reason") or status.get("phase") or "Unknown"
-    for container in reversed(containers):
-        state = container.get("state") or {}
-        waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
-        if waiting.get("reason"):
-            reason = waiting["reason"]
-        elif ended:
-            signal, code = ended.get("signal"), ended.get("exitCode", 0)
-            reason = ended.get("reason") or (f"Signal:{signal}" if signal else f"ExitCode:{code}")
-    ready = sum(bool(c.get("ready") and "running" in (c.get("state") or {})) for c in containers)
-    conditions = {c["type"]: c["status"] for c in status.get("conditions") or ()}
-    if reason == "Completed" and any((c.get("state") or {}).get("running") for c in containers):
-        reason = "Running" if conditions.get("Ready") == "True" else "NotReady"
-    if "deletionTimestamp" in pod["metadata"]:
-        reason = "Terminating"
-    return f"{ready}/{len(spec['containers'])}", reason, _show_restarts(containers)
-
-
-def _show_restarts(containers: list[Object]) -> str:
-    total = sum(c.get("restartCount", 0) for c in containers)
-    last = [
-        ((c.get("lastState") or {}).get("terminated") or {}).get("finishedAt") for c in containers
-    ]
-    ends = [text for text in last if text]
-    return f"{total} ({show_age(max(ends))} ago)" if total and ends else str(total)
 
 
 def _pod_cells(pod: Object) -> list[Any]:

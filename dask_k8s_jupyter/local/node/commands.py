@@ -12,18 +12,43 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from aiohttp import WSMsgType, web
 
 if TYPE_CHECKING:
+    from .configuring import Configuration
     from .containers import Container
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _STDIN, _STDOUT, _STDERR, _RESULT, _END = 0, 1, 2, 3, 255
 _CHUNK = 64 * 1024
 _CLOSE_S = 0.5
+
+
+async def start_command(
+    configuration: Configuration, command: Sequence[str], *, has_input: bool
+) -> asyncio.subprocess.Process:
+    """Start a command with what a container was started with."""
+    return await asyncio.create_subprocess_exec(
+        *configuration.translate(command),
+        stdin=asyncio.subprocess.PIPE if has_input else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=configuration.variables,
+        cwd=configuration.folder,
+        start_new_session=True,
+    )
+
+
+async def run_to_end(
+    process: asyncio.subprocess.Process, timeout_s: float | None
+) -> tuple[int | None, str]:
+    """Exit code of a command, and all that it said; asyncio.TimeoutError when it takes longer."""
+    output, errors = await asyncio.wait_for(process.communicate(), timeout_s)
+    return process.returncode, (output + errors).decode(errors="replace")
 
 
 async def run_command(request: web.BaseRequest, container: Container) -> web.StreamResponse:

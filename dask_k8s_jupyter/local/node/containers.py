@@ -1,8 +1,8 @@
 """One container of a Pod: start, watch, restart, end.
 
 Guarantees that its status says at every moment what happened to it, in the words of the kubelet,
-and that when it is over no process of it is left. Refuses what it cannot do (mounts, lifecycle
-hooks) before it starts anything.
+that its lifecycle hooks run, and that when it is over no process of it is left. Refuses what it
+cannot do (block devices) before it starts anything.
 """
 
 from __future__ import annotations
@@ -11,27 +11,20 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from ..processes import is_process
-from .environment import ConfigError, build_command
-from .events import EventRecorder, now_text
+from .commands import run_to_end, start_command
+from .configuring import Configuration, configure
+from .events import now_text
+from .hooks import run_hook, run_while
 from .logs import read_termination_message
 from .podstatus import ContainerStatus
 from .probes import ProbeResult, repeat_probe, run_probe
-from .settings import NodeSettings, join_python_path
-from .starting import (
-    StartFailure,
-    check_image,
-    explain_start_error,
-    explain_unsupported,
-    find_executable,
-)
+from .scene import PodScene
+from .starting import StartFailure, check_image, explain_start_error, find_executable
 
 _LONGEST_BACKOFF_S = 300.0
 # A container that ran this long begins with a short back-off again.
@@ -41,25 +34,8 @@ _FIRST_SIGHT_S = 1.0
 # What a container is configured from may come any moment.
 _CONFIG_RETRY_S = 3.0
 _EPOCH = "1970-01-01T00:00:00Z"
-
-
-@dataclass(frozen=True)
-class PodScene:
-    """What the containers of a Pod share."""
-
-    settings: NodeSettings
-    pod: Mapping[str, Any]
-    ip: str
-    folder: Path
-    events: EventRecorder
-    session: aiohttp.ClientSession
-    base_variables: Mapping[str, str]
-    build_variables: Callable[[Mapping[str, Any]], Any]
-    on_change: Callable[[], None]
-
-    def record(self, type_: str, reason: str, message: str, container: str) -> None:
-        """Record an Event about a container."""
-        self.events.record(dict(self.pod), type_, reason, message, container)
+# What a container has for its end at least, after a hook that took all its time.
+_LEAST_GRACE_S = 2.0
 
 
 class Container:
@@ -83,7 +59,11 @@ class Container:
         self._stopping = asyncio.Event()
         self._backoff_s = 0.0
         self._grace_s = float(scene.pod["spec"].get("terminationGracePeriodSeconds") or 0)
-        self._variables: dict[str, str] = {}
+        self._configuration = Configuration()
+        self.started = asyncio.Event()
+        self._started_at = ""
+        # Whose hook before the end has begun: it runs once, however often the end is asked for.
+        self._parting: asyncio.subprocess.Process | None = None
         self._endings: set[asyncio.Future[None]] = set()
 
     @property
@@ -113,7 +93,7 @@ class Container:
                 continue
             if self._stopping.is_set() and self._process is not None:
                 # Told to end while its process was being made: nobody has signalled it yet.
-                self._keep(self._end_process(self._process, self._grace_s))
+                self._keep(self._end_gently(self._process, self._grace_s))
             await self._supervise()
             if asyncio.get_running_loop().time() - began > _FORGIVEN_AFTER_S:
                 self._backoff_s = 0.0
@@ -211,6 +191,18 @@ class Container:
         if not was_stopping:
             text = f"Stopping container {self.name}"
             self._scene.record("Normal", "Killing", text, self.name)
+        await self._end_gently(process, grace_s)
+
+    async def _end_gently(self, process: asyncio.subprocess.Process, grace_s: float) -> None:
+        """Run the hook that comes before the end; what is left of the grace is the process's."""
+        hook = (self.spec.get("lifecycle") or {}).get("preStop")
+        if hook and grace_s > 0 and self._parting is not process:
+            self._parting = process
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            if await self._run_hook(hook, grace_s):
+                self._record("Warning", "FailedPreStopHook", "PreStopHook failed")
+            grace_s = max(_LEAST_GRACE_S, grace_s - (loop.time() - began))
         await self._end_process(process, grace_s)
 
     async def _end_process(self, process: asyncio.subprocess.Process, grace_s: float) -> None:
@@ -240,59 +232,63 @@ class Container:
     async def _start(self) -> None:
         scene = self._scene
         check_image(self.spec, scene.settings.missing_images, self._record)
-        if unsupported := explain_unsupported(self.spec, scene.pod):
-            self._record("Warning", "Failed", f"Error: {unsupported}")
-            raise StartFailure("CreateContainerError", unsupported)
-        command = await self._configure()
+        configuration = self._configuration = await self._configure()
         try:
-            executable = find_executable(command[0], self._variables.get("PATH", ""))
+            path = configuration.variables.get("PATH", "")
+            executable = find_executable(configuration.command[0], path)
         except (OSError, ValueError) as error:
             raise self._refuse_start(error) from error
-        folder = Path(self.spec.get("workingDir") or scene.folder)
         log = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *command,
+                *configuration.command,
                 executable=executable,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._variables,
-                cwd=folder,
+                env=configuration.variables,
+                cwd=configuration.folder,
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
             raise self._refuse_start(error) from error
         finally:
             os.close(log)
-        self._show_running()
+        await self._welcome(self._process)
 
-    def _show_running(self) -> None:
-        scene = self._scene
-        scene.record("Normal", "Started", f"Started container {self.name}", self.name)
-        uid = scene.pod["metadata"]["uid"]
+    async def _configure(self) -> Configuration:
+        try:
+            return await configure(self.spec, self._scene)
+        except StartFailure as failure:
+            self._record("Warning", "Failed", f"Error: {failure}")
+            raise
+
+    async def _welcome(self, process: asyncio.subprocess.Process) -> None:
+        """Show that the container runs, once its hook for that has been run."""
+        self._started_at = now_text()
+        uid = self._scene.pod["metadata"]["uid"]
         self.status.container_id = f"local://{uid}/{self.name}/{self.status.restarts}"
+        self._record("Normal", "Started", f"Started container {self.name}")
+        hook = (self.spec.get("lifecycle") or {}).get("postStart")
+        if hook and (why := await run_while(process, self._run_hook(hook, None))):
+            self._record("Warning", "FailedPostStartHook", "PostStartHook failed")
+            self._record("Normal", "Killing", "FailedPostStartHook")
+            self._set_state({"waiting": {"reason": "PostStartHookError", "message": why}})
+            await self._end_process(process, self._grace_s)
+            return
         self.status.is_started = "startupProbe" not in self.spec
         self.status.is_ready = self.status.is_started and "readinessProbe" not in self.spec
-        self._set_state({"running": {"startedAt": now_text()}})
+        if self.status.is_started:
+            self.started.set()
+        self._set_state({"running": {"startedAt": self._started_at}})
 
-    async def _configure(self) -> list[str]:
+    async def _run_hook(self, hook: Mapping[str, Any], timeout_s: float | None) -> str | None:
+        async def run(command: list[str], timeout_s: float | None) -> str | None:
+            result = await self._run_command(command, timeout_s)
+            return None if result.is_success else result.message or f"{command} failed"
+
         scene = self._scene
-        try:
-            own = await scene.build_variables(self.spec)
-        except ConfigError as error:
-            scene.record("Warning", "Failed", f"Error: {error}", self.name)
-            raise StartFailure("CreateContainerConfigError", str(error)) from error
-        self._variables = {**scene.base_variables, **own}
-        base_path = scene.base_variables.get("PYTHONPATH")
-        if own.get("PYTHONPATH"):
-            self._variables["PYTHONPATH"] = join_python_path(base_path, own["PYTHONPATH"])
-        command = build_command(self.spec, self._variables)
-        if not command:
-            why = "failed to generate container spec: no command specified"
-            scene.record("Warning", "Failed", f"Error: {why}", self.name)
-            raise StartFailure("CreateContainerError", why)
-        return command
+        return await run_hook(hook, self.spec, scene.ip, scene.session, run, timeout_s)
 
     def _refuse_start(self, error: OSError | ValueError) -> StartFailure:
         message = explain_start_error(error)
@@ -308,7 +304,6 @@ class Container:
         process = self._process
         if process is None:
             return
-        started = self.status.state["running"]["startedAt"]
         probes = asyncio.ensure_future(self._run_probes())
         try:
             code = await process.wait()
@@ -319,7 +314,7 @@ class Container:
         ended: dict[str, Any] = {
             "exitCode": code if code >= 0 else 128 - code,
             "reason": "Completed" if code == 0 else "Error",
-            "startedAt": started,
+            "startedAt": self._started_at,
             "finishedAt": now_text(),
             "containerID": self.status.container_id,
         }
@@ -336,6 +331,7 @@ class Container:
             finally:
                 startup.cancel()
             self.status.is_started = True
+            self.started.set()
             self.status.is_ready = "readinessProbe" not in self.spec
             self._scene.on_change()
         kinds = [kind for kind in ("readinessProbe", "livenessProbe") if kind in self.spec]
@@ -366,34 +362,29 @@ class Container:
         text = f"Container {self.name} failed {word} probe, will be restarted"
         self._scene.record("Normal", "Killing", text, self.name)
         if self._process is not None:
-            self._keep(self._end_process(self._process, self._grace_s))
+            self._keep(self._end_gently(self._process, self._grace_s))
 
     async def start_command(
         self, command: list[str], *, has_input: bool
     ) -> asyncio.subprocess.Process:
         """Start a further process beside the container's own, in its environment and folder."""
-        return await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE if has_input else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=self._variables,
-            cwd=self.spec.get("workingDir") or self._scene.folder,
-            start_new_session=True,
-        )
+        return await start_command(self._configuration, command, has_input=has_input)
 
-    async def _run_command(self, command: list[str], timeout_s: float) -> ProbeResult:
+    async def _run_command(self, command: list[str], timeout_s: float | None) -> ProbeResult:
+        if not command:
+            return ProbeResult(False, "exec: no command is given")
         try:
             process = await self.start_command(command, has_input=False)
         except (OSError, ValueError) as error:
             return ProbeResult(False, f'exec: "{command[0]}": {error}')
         try:
-            output, errors = await asyncio.wait_for(process.communicate(), timeout_s)
+            code, said = await run_to_end(process, timeout_s)
         except asyncio.TimeoutError:
-            self._kill_group(process)
             return ProbeResult(False, f"command timed out after {timeout_s:g}s")
-        said = (output + errors).decode(errors="replace")
-        return ProbeResult(process.returncode == 0, said[:1024])
+        finally:
+            if process.returncode is None:
+                self._kill_group(process)
+        return ProbeResult(code == 0, said[:1024])
 
     def _set_state(self, state: dict[str, Any]) -> None:
         self.status.state = state

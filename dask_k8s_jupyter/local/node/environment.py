@@ -121,7 +121,7 @@ def _read_reference(
     if "fieldRef" in source:
         return read_field(pod, source["fieldRef"]["fieldPath"], downward)
     if "resourceFieldRef" in source:
-        return _read_resource(container, source["resourceFieldRef"], downward)
+        return read_resource(container, source["resourceFieldRef"], downward)
     for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
         reference = source.get(field)
         if reference:
@@ -160,9 +160,10 @@ def read_field(pod: Mapping[str, Any], path: str, downward: Downward) -> str:
     return str((metadata.get(match[1]) or {}).get(match[2], ""))
 
 
-def _read_resource(
+def read_resource(
     container: Mapping[str, Any], reference: Mapping[str, Any], downward: Downward
 ) -> str:
+    """Read a container's request or limit; a limit that is not set is the node's capacity."""
     scope, _, name = reference["resource"].partition(".")
     resources = container.get("resources") or {}
     amount = (resources.get(scope) or {}).get(name)

@@ -16,7 +16,7 @@ _TOLERANCE = 1e-9
 
 
 def sum_requests(pod: Pod) -> Resources:
-    """What a Pod requests: its containers together, or its greediest init container.
+    """What a Pod requests: what runs together, or its greediest init container.
 
     Examples
     --------
@@ -25,12 +25,18 @@ def sum_requests(pod: Pod) -> Resources:
     {'cpu': 1.0, 'pods': 1.0}
     """
     total: Resources = defaultdict(float)
+    greediest: Resources = {}
+    for container in pod["spec"].get("initContainers") or ():
+        requests = _read_requests(container)
+        is_sidecar = container.get("restartPolicy") == "Always"
+        for name, amount in requests.items():
+            # An init container runs beside the sidecars that came before it.
+            greediest[name] = max(greediest.get(name, 0.0), total[name] + amount)
+            total[name] += amount if is_sidecar else 0.0
     for container in pod["spec"].get("containers") or ():
         for name, amount in _read_requests(container).items():
             total[name] += amount
-    for container in pod["spec"].get("initContainers") or ():
-        for name, amount in _read_requests(container).items():
-            total[name] = max(total[name], amount)
+    total.update({name: max(total[name], amount) for name, amount in greediest.items()})
     return {**total, "pods": 1.0}
 
 

@@ -24,6 +24,7 @@ from dask_k8s_operator.kube.errors import AlreadyExistsError
 from dask_k8s_operator.resources.kinds import NODES, PODS, SERVICES
 
 from .events import EventRecorder, now_text
+from .mounts import MountLinks
 from .pods import PodRunner
 from .quantities import show_bytes, show_cpus
 from .scheduler import Scheduler
@@ -65,6 +66,7 @@ class Node:
             client, settings.name, settings.labels, settings.capacity, self._pods.objects
         )
         self._server = NodeServer(listener, tls, self._find_runner)
+        self._links = MountLinks(settings.folder / "links")
         self._runners: dict[str, PodRunner] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._clearings: set[asyncio.Future[None]] = set()
@@ -159,6 +161,7 @@ class Node:
             client=self._client,
             events=self._events,
             session=self._session,
+            links=self._links,
         )
         self._runners[uid] = runner
         self._lives[uid] = asyncio.ensure_future(self._run(runner))
@@ -193,6 +196,7 @@ class Node:
     async def _clear(self, uid: str, runner: PodRunner) -> None:
         await asyncio.wait({self._lives[uid]})
         self._lives.pop(uid, None)
+        self._links.release(uid)
         # A Pod may leave gigabytes; its folder is named by its address, which is free only then.
         await asyncio.get_running_loop().run_in_executor(None, runner.remove_files)
         self._addresses_in_use.discard(runner.ip)

@@ -19,23 +19,25 @@ import orjson
 
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import ConflictError, KubeError, NotFoundError
-from dask_k8s_operator.resources.kinds import CONFIG_MAPS, PODS, SECRETS
+from dask_k8s_operator.resources.kinds import PODS
 
 from .. import processes
 from ..kubeconfigs import build_kubeconfig
-from .containers import Container, PodScene
-from .environment import ConfigError, Downward, build_variables
+from .containers import Container
 from .events import EventRecorder, now_text
-from .podstatus import ContainerStatus, build_conditions, find_phase, merge_conditions
+from .mounts import MountLinks
+from .podstatus import build_conditions, build_pod_status, find_phase, merge_conditions
+from .scene import PodScene
 from .settings import NodeSettings, build_pod_variables
+from .sources import PodSources
+from .volumes import VolumeError
 
 _LOG = logging.getLogger(__name__)
 Pod = Mapping[str, Any]
-_SOURCE_KINDS = {"ConfigMap": CONFIG_MAPS, "Secret": SECRETS}
-# A Pod's token outlives any session on a laptop.
-_TOKEN_LIFETIME_S = 365 * 24 * 3600
 # A write that the API did not take is tried again after this.
 _RETRY_S = 1.0
+# A volume whose source is missing is tried again after this.
+_VOLUME_RETRY_S = 2.0
 
 
 class PodRunner:
@@ -59,6 +61,7 @@ class PodRunner:
         client: KubeClient,
         events: EventRecorder,
         session: aiohttp.ClientSession,
+        links: MountLinks | None = None,
     ) -> None:
         self.pod = pod
         self.ip = ip
@@ -66,12 +69,14 @@ class PodRunner:
         self.is_over = False
         self._settings = settings
         self._client = client
+        self._sources = PodSources(client, settings, pod, ip)
         self._events = events
         self._hurries: set[asyncio.Future[None]] = set()
         self._publishing = asyncio.Lock()
         self._changed = asyncio.Event()
         self._deleted = asyncio.Event()
         self._edited = asyncio.Event()
+        self._ending = asyncio.Event()
         self._grace_s = 0.0
         self._started_at = now_text()
         self._published: dict[str, Any] = {}
@@ -88,15 +93,23 @@ class PodRunner:
             events,
             session,
             base,
-            self._build_variables,
+            self._sources.build_variables,
             self._note_change,
+            links,
         )
         self._base = base
         spec = pod["spec"]
         policy = spec.get("restartPolicy", "Always")
         init_policy = "Never" if policy == "Never" else "OnFailure"
-        self.init = [Container(c, init_policy, scene) for c in spec.get("initContainers") or ()]
+        self.init = [
+            Container(c, str(c.get("restartPolicy") or init_policy), scene)
+            for c in spec.get("initContainers") or ()
+        ]
         self.containers = [Container(c, policy, scene) for c in spec["containers"]]
+        for container in self.init:
+            container.status.is_sidecar = "restartPolicy" in container.spec
+        for container in (*self.init[1:], *(self.containers if self.init else ())):
+            container.status.state = {"waiting": {"reason": "PodInitializing"}}
 
     @property
     def place(self) -> str:
@@ -147,21 +160,12 @@ class PodRunner:
         metadata, spec = self.pod["metadata"], self.pod["spec"]
         if spec.get("automountServiceAccountToken") is False:
             return
-        account = spec.get("serviceAccountName", "default")
-        namespace = metadata["namespace"]
-        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
-        request = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"expirationSeconds": _TOKEN_LIFETIME_S},
-        }
         try:
-            answer = await self._client.request("POST", path, body=request)
+            token = await self._sources.request_token()
         except KubeError as error:
-            _LOG.warning("no token for %s of %s: %s", account, self.place, error)
+            _LOG.warning("no token for %s: %s", self.place, error)
             return
-        token = answer["status"]["token"]
-        settings = self._settings
+        settings, namespace = self._settings, metadata["namespace"]
         content = build_kubeconfig(settings.api_url, settings.authority, token, namespace)
         file = self.folder / "kubeconfig"
         file.touch(mode=0o600)
@@ -194,6 +198,7 @@ class PodRunner:
             for task in (life, deletion, deadline):
                 task.cancel()
             await self._sweep()
+            await asyncio.gather(life, return_exceptions=True)
 
     async def _wait_for_deadline(self) -> None:
         loop = asyncio.get_running_loop()
@@ -208,16 +213,56 @@ class PodRunner:
                 await asyncio.wait_for(self._edited.wait(), left_s)
 
     async def _run_in_order(self) -> None:
-        for container in self.init:
-            await container.run()
-            ended = container.status.state.get("terminated") or {}
-            if ended.get("exitCode") != 0:
+        sidecars: list[tuple[Container, asyncio.Task[None]]] = []
+        try:
+            if not await self._make_volumes():
                 return
-            container.status.is_ready = True
-        await asyncio.gather(*(container.run() for container in self.containers))
+            for container in self.init:
+                if container.status.is_sidecar:
+                    life = asyncio.create_task(container.run())
+                    sidecars.append((container, life))
+                    await self._wait_for_start(container, life)
+                elif not await self._run_to_success(container):
+                    return
+            if not self._ending.is_set():
+                await asyncio.gather(*(container.run() for container in self.containers))
+        finally:
+            # The last that came goes first: the ones before may still be needed by it.
+            for container, life in reversed(sidecars):
+                await container.stop(self._grace_s)
+                await life
+
+    async def _make_volumes(self) -> bool:
+        """Make the Pod's volumes, however long their sources take to come; False at its end."""
+        while not self._ending.is_set():
+            try:
+                await self._sources.write_volumes(self.folder / "volumes")
+                return True
+            except VolumeError as error:
+                self._events.record(dict(self.pod), "Warning", "FailedMount", str(error))
+                self._note_change()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), _VOLUME_RETRY_S)
+        return False
+
+    async def _run_to_success(self, container: Container) -> bool:
+        await container.run()
+        ended = container.status.state.get("terminated") or {}
+        container.status.is_ready = ended.get("exitCode") == 0
+        return container.status.is_ready
+
+    async def _wait_for_start(self, container: Container, life: asyncio.Task[None]) -> None:
+        signs = [asyncio.create_task(e.wait()) for e in (container.started, self._ending)]
+        try:
+            await asyncio.wait({life, *signs}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for sign in signs:
+                sign.cancel()
 
     async def _stop_containers(self) -> None:
-        every = (*self.init, *self.containers)
+        """End the containers; sidecars end when the others have, in their own time."""
+        self._ending.set()
+        every = [c for c in (*self.init, *self.containers) if not c.status.is_sidecar]
         await asyncio.gather(*(container.stop(self._grace_s) for container in every))
 
     async def _sweep(self) -> None:
@@ -274,24 +319,6 @@ class PodRunner:
                 _LOG.warning("%s could not be removed: %s", self.place, error)
                 await asyncio.sleep(_RETRY_S)
 
-    # -- environment -----------------------------------------------------------------------------
-
-    async def _build_variables(self, container: Mapping[str, Any]) -> dict[str, str]:
-        namespace = self.pod["metadata"]["namespace"]
-        found: dict[tuple[str, str], dict[str, Any] | None] = {}
-        for kind, name in list_sources(container):
-            try:
-                found[(kind, name)] = await self._client.get(_SOURCE_KINDS[kind], name, namespace)
-            except NotFoundError:
-                found[(kind, name)] = None
-            except KubeError as error:
-                raise ConfigError(f'{kind.lower()} "{name}" could not be read: {error}') from error
-        settings = self._settings
-        downward = Downward(settings.name, settings.address, self.ip, settings.capacity)
-        return build_variables(
-            self.pod, container, downward, lambda kind, name: found.get((kind, name))
-        )
-
     # -- status ----------------------------------------------------------------------------------
 
     async def _publish_changes(self) -> None:
@@ -328,40 +355,21 @@ class PodRunner:
             asyncio.get_running_loop().call_later(_RETRY_S, self._note_change)
 
     def _build_status(self) -> dict[str, Any]:
-        init: list[ContainerStatus] = [c.status for c in self.init]
+        init = [c.status for c in self.init]
         containers = [c.status for c in self.containers]
         policy = self.pod["spec"].get("restartPolicy", "Always")
         phase = "Failed" if self._failure else find_phase(containers, init, policy)
         if self._deleted.is_set() and self.is_over and phase == "Running":
             ends = [c.state.get("terminated", {}).get("exitCode") for c in containers]
             phase = "Succeeded" if all(code == 0 for code in ends) else "Failed"
-        conditions = build_conditions(containers, init, phase)
         known = self._published.get("conditions") or ()
-        status: dict[str, Any] = {
-            "phase": phase,
-            "conditions": merge_conditions(known, conditions, now_text()),
+        conditions = build_conditions(containers, init, phase)
+        facts = {
             "hostIP": self._settings.address,
             "podIP": self.ip,
             "podIPs": [{"ip": self.ip}],
             "startTime": self._started_at,
-            "containerStatuses": [c.build() for c in containers],
             **self._failure,
         }
-        if init:
-            status["initContainerStatuses"] = [c.build() for c in init]
-        return status
-
-
-def list_sources(container: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The ConfigMaps and Secrets that a container's variables come from."""
-    found = []
-    for source in container.get("envFrom") or ():
-        for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
-            if field in source:
-                found.append((kind, source[field]["name"]))
-    for variable in container.get("env") or ():
-        reference = variable.get("valueFrom") or {}
-        for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
-            if field in reference:
-                found.append((kind, reference[field]["name"]))
-    return list(dict.fromkeys(found))
+        merged = merge_conditions(known, conditions, now_text())
+        return build_pod_status(containers, init, phase, merged, facts)

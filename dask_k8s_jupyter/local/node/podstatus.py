@@ -26,6 +26,8 @@ class ContainerStatus:
         How often it was started again.
     is_ready, is_started
         What its probes say; without probes, that it runs.
+    is_sidecar
+        Whether it is an init container that goes on beside the others.
     """
 
     name: str
@@ -36,6 +38,15 @@ class ContainerStatus:
     is_ready: bool = False
     is_started: bool = False
     container_id: str = ""
+    is_sidecar: bool = False
+
+    @property
+    def is_initialized(self) -> bool:
+        """Whether an init container keeps the next ones waiting no longer."""
+        if self.is_sidecar:
+            # One that has run before is restarted beside the others.
+            return self.is_started or bool(self.last_state) or "terminated" in self.state
+        return _has_succeeded(self)
 
     def build(self) -> dict[str, Any]:
         """Build the entry of ``containerStatuses``."""
@@ -65,9 +76,9 @@ def find_phase(
     >>> find_phase([done], [], "OnFailure"), find_phase([done], [], "Always")
     ('Succeeded', 'Running')
     """
-    if any(_has_failed(c) for c in init) and restart_policy == "Never":
+    if any(_has_failed(c) for c in init if not c.is_sidecar) and restart_policy == "Never":
         return "Failed"
-    if any(not _has_succeeded(c) for c in init):
+    if any(not c.is_initialized for c in init):
         return "Pending"
     running = [c for c in containers if "running" in c.state]
     ended = [c for c in containers if "terminated" in c.state]
@@ -95,8 +106,9 @@ def build_conditions(
     containers: Sequence[ContainerStatus], init: Sequence[ContainerStatus], phase: str
 ) -> list[dict[str, Any]]:
     """Conditions of a Pod that its node answers for, without their times."""
-    unready = [c.name for c in containers if not c.is_ready]
-    uninitialized = [c.name for c in init if not _has_succeeded(c)]
+    lasting = [*(c for c in init if c.is_sidecar), *containers]
+    unready = [c.name for c in lasting if not c.is_ready]
+    uninitialized = [c.name for c in init if not c.is_initialized]
     has_begun = phase != "Pending" or any(c.container_id for c in (*containers, *init))
     conditions: list[dict[str, Any]] = [
         {"type": "PodReadyToStartContainers", "status": _word(has_begun)},
@@ -109,6 +121,27 @@ def build_conditions(
             condition = {"type": type_, "status": "False", "reason": reason}
         conditions.append(condition)
     return conditions
+
+
+def build_pod_status(
+    containers: Sequence[ContainerStatus],
+    init: Sequence[ContainerStatus],
+    phase: str,
+    conditions: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Build the status of a Pod.
+
+    Parameters
+    ----------
+    facts
+        What else is known: addresses, times, why it failed.
+    """
+    status: dict[str, Any] = {"phase": phase, "conditions": conditions, **facts}
+    status["containerStatuses"] = [container.build() for container in containers]
+    if init:
+        status["initContainerStatuses"] = [container.build() for container in init]
+    return status
 
 
 def _condition(type_: str, missing: list[str], reason: str, word: str) -> dict[str, Any]:

@@ -59,6 +59,13 @@ def find_port(container: Mapping[str, Any], port: Any) -> int:
     raise ValueError(f"couldn't find port: {port!r}")
 
 
+def build_url(action: Mapping[str, Any], pod_ip: str, port: int) -> str:
+    """URL of an ``httpGet``."""
+    scheme = str(action.get("scheme", "HTTP")).lower()
+    path = "/" + str(action.get("path") or "/").lstrip("/")
+    return f"{scheme}://{action.get('host') or pod_ip}:{port}{path}"
+
+
 async def run_probe(
     probe: Mapping[str, Any],
     container: Mapping[str, Any],
@@ -88,11 +95,9 @@ async def _probe_http(
     timeout_s: float,
 ) -> ProbeResult:
     port = find_port(container, action["port"])
-    scheme = str(action.get("scheme", "HTTP")).lower()
-    path = "/" + str(action.get("path") or "/").lstrip("/")
-    url = f"{scheme}://{action.get('host') or pod_ip}:{port}{path}"
+    url = build_url(action, pod_ip, port)
     headers = {header["name"]: header["value"] for header in action.get("httpHeaders") or ()}
-    headers.setdefault("User-Agent", "kube-probe/1.33")
+    headers.setdefault("User-Agent", "kube-probe/1.36")
     try:
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         async with session.get(

@@ -82,18 +82,17 @@ def explain_start_error(error: OSError | ValueError) -> str:
 
 def explain_unsupported(container: Mapping[str, Any], pod: Mapping[str, Any]) -> str | None:
     """Say what of a container's spec the node cannot do, or None."""
-    mounts = [mount.get("mountPath") for mount in container.get("volumeMounts") or ()]
-    if mounts:
+    policy, place = container.get("restartPolicy"), pod["metadata"]
+    init = [each["name"] for each in pod["spec"].get("initContainers") or ()]
+    if policy and (policy != "Always" or container["name"] not in init):
         return (
-            f"the embedded node cannot mount volumes (container {container['name']!r} of "
-            f"{pod['metadata']['namespace']}/{pod['metadata']['name']} wants {', '.join(mounts)})"
+            f"of single containers, the embedded node restarts init containers that are to go on "
+            f"only (container {container['name']!r} of {place['namespace']}/{place['name']} has "
+            f"restartPolicy {policy})"
         )
-    if container.get("restartPolicy"):
+    if container.get("volumeDevices"):
         return (
-            f"the embedded node knows no restart policy of a single container, and so no native "
-            f"sidecars (container {container['name']!r} of {pod['metadata']['namespace']}/"
-            f"{pod['metadata']['name']} has restartPolicy {container['restartPolicy']})"
+            f"the embedded node has no block devices (container {container['name']!r} of "
+            f"{place['namespace']}/{place['name']})"
         )
-    if container.get("lifecycle"):
-        return f"the embedded node runs no lifecycle hooks (container {container['name']!r})"
     return None

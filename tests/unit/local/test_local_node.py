@@ -208,9 +208,8 @@ def test_a_container_without_its_sources_cannot_be_configured(container, message
     ("container", "words"),
     [
         ({}, None),
-        ({"volumeMounts": [{"mountPath": "/x"}]}, "cannot mount volumes"),
-        ({"lifecycle": {"preStop": {}}}, "runs no lifecycle hooks"),
-        ({"restartPolicy": "Always"}, "no native sidecars"),
+        ({"volumeDevices": [{"name": "disk", "devicePath": "/dev/x"}]}, "no block devices"),
+        ({"restartPolicy": "Always"}, "restarts init containers that are to go on only"),
     ],
 )
 def test_what_the_node_cannot_do_is_refused_by_name(container, words):

@@ -5,9 +5,11 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from dask_k8s_jupyter.local.api import jsonpath, statuses
+from dask_k8s_jupyter.local.api.ages import show_age
+from dask_k8s_jupyter.local.api.podcells import find_pod_status
 from dask_k8s_jupyter.local.api.resources import Resource
 from dask_k8s_jupyter.local.api.selectors import parse_fields, parse_labels
-from dask_k8s_jupyter.local.api.tables import build_table, find_pod_status, show_age
+from dask_k8s_jupyter.local.api.tables import build_table
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=timezone.utc)
 

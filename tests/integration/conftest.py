@@ -165,3 +165,69 @@ def wait_until() -> Callable[..., Awaitable[Any]]:
             await asyncio.sleep(0.1)
 
     return wait
+
+
+def _build_inside(
+    namespace: str, image: str, script: str, role: str | list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Build a Pod that runs a script, its account, and what that account may do."""
+    rbac = "rbac.authorization.k8s.io"
+    account = {"name": "scientist", "namespace": namespace}
+    kind, name = ("ClusterRole", role) if isinstance(role, str) else ("Role", "scientist")
+    own_role = {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": account, "rules": role}
+    container = {
+        "name": "notebook",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python", "-c", script],
+    }
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
+        *([] if isinstance(role, str) else [own_role]),
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": account,
+            "roleRef": {"apiGroup": rbac, "kind": kind, "name": name},
+            "subjects": [{"kind": "ServiceAccount", **account}],
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "notebook", "namespace": namespace},
+            "spec": {
+                "serviceAccountName": "scientist",
+                "restartPolicy": "Never",
+                "containers": [container],
+            },
+        },
+    ]
+
+
+@pytest.fixture
+def run_inside(
+    kubectl: Callable[..., str],
+    kubectl_json: Callable[..., Any],
+    namespace: str,
+    dask_image: str,
+    wait_until: Callable[..., Awaitable[Any]],
+) -> Callable[[str, Any], Awaitable[str]]:
+    """Run a script in a Pod ``notebook`` whose account has a ClusterRole, or rules; gives its log.
+
+    The script fails the test unless it ends well.
+    """
+
+    async def run(script: str, role: str | list[dict[str, Any]]) -> str:
+        manifests = _build_inside(namespace, dask_image, script, role)
+        kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
+
+        def phase() -> str:
+            found = kubectl_json("get", "pod", "notebook")["status"].get("phase", "")
+            return found if found in ("Succeeded", "Failed") else ""
+
+        ended = await wait_until(phase, 120, "the script's end")
+        log = kubectl("logs", "notebook")
+        assert ended == "Succeeded", log
+        return log
+
+    return run

@@ -9,7 +9,6 @@ from typing import Any
 
 import dask
 import pytest
-import yaml
 from distributed import Client, Security
 
 from dask_k8s_jupyter import KubeCluster as OperatorCluster
@@ -215,66 +214,27 @@ os._exit(0)  # as a process ends that was killed: nothing is closed
 """
 
 
-def build_inside(namespace: str, image: str) -> list[dict[str, Any]]:
-    """A Pod that runs the script, with an account that may handle Pods and nothing else."""
-    account = {"name": "pods-only", "namespace": namespace}
-    rbac = "rbac.authorization.k8s.io"
-    return [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
-        {
-            "apiVersion": f"{rbac}/v1",
-            "kind": "Role",
-            "metadata": account,
-            "rules": [
-                {
-                    "apiGroups": [""],
-                    "resources": ["pods"],
-                    "verbs": ["create", "get", "list", "watch", "delete"],
-                }
-            ],
-        },
-        {
-            "apiVersion": f"{rbac}/v1",
-            "kind": "RoleBinding",
-            "metadata": account,
-            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "pods-only"},
-            "subjects": [{"kind": "ServiceAccount", **account}],
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": "notebook", "namespace": namespace},
-            "spec": {
-                "serviceAccountName": "pods-only",
-                "restartPolicy": "Never",
-                "containers": [
-                    {
-                        "name": "notebook",
-                        "image": image,
-                        "imagePullPolicy": "IfNotPresent",
-                        "command": ["python", "-c", INSIDE.format(image=image)],
-                    }
-                ],
-            },
-        },
-    ]
+PODS_ONLY = {
+    "apiGroups": [""],
+    "resources": ["pods"],
+    "verbs": ["create", "get", "list", "watch", "delete"],
+}
 
 
 async def test_pods_are_all_it_needs_and_workers_end_with_their_owner(
     kubectl: Kubectl,
     kubectl_json: KubectlJson,
-    namespace: str,
     dask_image: str,
     wait_until: WaitUntil,
+    run_inside: Callable[..., Awaitable[str]],
 ) -> None:
-    kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(build_inside(namespace, dask_image)))
+    told = await run_inside(INSIDE.format(image=dask_image), [PODS_ONLY])
+    assert "the story is told" in told
 
     def phases() -> dict[str, str]:
         pods = kubectl_json("get", "pods")["items"]
         return {pod["metadata"]["name"]: pod["status"].get("phase", "") for pod in pods}
 
-    await wait_until(lambda: phases()["notebook"] in ("Succeeded", "Failed"), 120, "its end")
-    assert "the story is told" in kubectl("logs", "notebook")
     assert not kubectl_json("get", "services", "-l", "app=dask")["items"]
     await wait_until(
         lambda: all(phase in ("Succeeded", "Failed") for phase in phases().values()),

@@ -28,7 +28,7 @@ from dask_k8s_jupyter.cli import main
 DASK_K8S = str(Path(sys.executable).with_name("dask-k8s"))
 DASK = str(Path(sys.executable).with_name("dask"))
 PATIENCE_S = 120
-SMALL = ("--cpu", "100m", "--memory", "512Mi")
+SMALL = ("--cpu", "400m", "--memory", "512Mi")
 
 Run = Callable[..., Result]
 RunProcess = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -30,6 +30,32 @@ Kubectl = Callable[..., str]
 CHART = Path(__file__).parent / "charts" / "dask"
 
 
+INSIDE = """
+import operator
+from dask_k8s_jupyter import HelmCluster
+
+with HelmCluster("mine") as cluster, cluster.get_client() as client:
+    assert cluster.scheduler_address.startswith("tcp://mine-dask-scheduler."), "no tunnel inside"
+    cluster.scale(2)
+    cluster.wait_for_workers(2, timeout=60)
+    kept = client.map(operator.neg, range(10))
+    assert sum(client.gather(kept)) == -45
+    cluster.scale(1)
+    assert sum(client.gather(kept)) == -45
+    assert any("Scheduler at" in log for log in cluster.get_logs().values())
+print("the story is told")
+"""
+# What the documentation says that an account needs.
+NEEDED_RULES = [
+    {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["list"]},
+    {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["patch"]},
+    {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["list"]},
+    {"apiGroups": [""], "resources": ["services"], "verbs": ["list"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch", "patch"]},
+    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+]
+
+
 def find_helm() -> str | None:
     """Find a helm: on the PATH, or beside the Kubernetes that was built on this machine."""
     cached = sorted((Path.home() / ".cache" / "real-kube").glob("*/bin/helm"))
@@ -186,8 +212,12 @@ def test_a_release_is_found_computes_scales_and_stays(
     assert replicas_of(kubectl_json, "mine-dask-worker-high-mem") == 1
 
 
-async def test_it_connects_by_name_in_an_event_loop_and_is_discovered(
-    kubectl: Kubectl, kubectl_json: Callable[..., Any], namespace: str, dask_image: str
+async def test_it_connects_by_name_is_discovered_and_is_used_from_inside(
+    kubectl: Kubectl,
+    kubectl_json: Callable[..., Any],
+    namespace: str,
+    dask_image: str,
+    run_inside: Callable[..., Awaitable[str]],
 ) -> None:
     lay_down(kubectl, build_release("mine", namespace, dask_image, workers=0))
     skip_without_controller(kubectl_json, "mine-dask-scheduler")
@@ -198,6 +228,10 @@ async def test_it_connects_by_name_in_an_event_loop_and_is_discovered(
         await cluster.wait_for_workers(1, timeout=60)
         async with Client(cluster, asynchronous=True) as client:
             assert await client.submit(operator.mul, 6, 7) == 42
+    told = await run_inside(INSIDE, NEEDED_RULES)
+    assert "Kubernetes chooses which workers" not in told
+    assert told.splitlines()[-1] == "the story is told"
+    assert replicas_of(kubectl_json, "mine-dask-worker") == 1
 
 
 async def test_what_is_not_there_or_is_no_dask_cluster_is_said(

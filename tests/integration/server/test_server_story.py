@@ -36,7 +36,7 @@ async def test_a_cluster_from_the_first_click_to_the_last(
         snapshot = await stream.wait(lambda told: True)
         assert (snapshot["type"], snapshot["clusters"]) == ("snapshot", [])
 
-        made = await make_cluster(browser, namespace, dask_image, cpu="100m", memory="512Mi")
+        made = await make_cluster(browser, namespace, dask_image, cpu="300m", memory="512Mi")
         assert (made["state"], made["workers"]["desired"]) == ("waiting", 2)
         assert made["reason"]
         waiting = await stream.wait_cluster(lambda cluster: cluster["state"] == "waiting")
@@ -103,7 +103,7 @@ async def look_at_dashboard(
 async def test_a_cluster_made_elsewhere_shows_its_events_and_logs(
     browser: Any, namespace: str, dask_image: str, wait_until: Callable[..., Awaitable[Any]]
 ) -> None:
-    await make_cluster(browser, namespace, dask_image, n_workers=1, cpu="100m", memory="512Mi")
+    await make_cluster(browser, namespace, dask_image, n_workers=1, cpu="300m", memory="512Mi")
     async with browser.stream(namespace) as stream:
         snapshot = await stream.wait(lambda told: told["type"] == "snapshot")
         if not has_ready(1)(snapshot["clusters"][0]):

@@ -123,7 +123,7 @@ async def test_the_panel_lives_from_the_first_worker_to_the_end(
     kubectl: Callable[..., str],
     wait_until: Callable[..., Awaitable[Any]],
 ) -> None:
-    resources = {"limits": {"cpu": "100m", "memory": "512Mi"}}
+    resources = {"limits": {"cpu": "300m", "memory": "512Mi"}}
     cell = await kernel.run(
         "from dask_k8s_jupyter import KubeCluster\n"
         f"cluster = KubeCluster(name='demo', namespace={namespace!r}, image={dask_image!r}, "

@@ -111,22 +111,3 @@ async def test_other_versions_there_are_said_in_one_warning(
     where = "the scheduler" if role == "scheduler" else "the workers of demo-default"
     assert f"here, 2024.1.0 in {where}" in said
     assert "`pip install dask==2024.1.0 distributed==2024.1.0`" in said
-
-
-@pytest.mark.parametrize("service_type", ["NodePort", "LoadBalancer"])
-async def test_any_type_of_service_leads_to_the_scheduler(
-    service_type: str, namespace: str, dask_image: str
-) -> None:
-    async with (
-        KubeCluster(
-            name="demo",
-            namespace=namespace,
-            image=dask_image,
-            n_workers=0,
-            scheduler_service_type=service_type,
-            quiet=True,
-            asynchronous=True,
-        ) as cluster,
-        cluster.get_client() as client,
-    ):
-        assert (await client.scheduler.identity())["type"] == "Scheduler"

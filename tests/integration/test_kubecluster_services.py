@@ -1,0 +1,100 @@
+"""The way to a scheduler by the address of its Service, and where that does not answer."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dask_k8s_jupyter import KubeCluster
+from dask_k8s_operator.kube import KubeClient
+from dask_k8s_operator.resources.kinds import NODES, PODS, SERVICES
+
+pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions found")
+
+
+async def find_node_port(client: KubeClient, namespace: str) -> int:
+    """The port of every node that leads to the scheduler of the cluster ``demo``."""
+    service = await client.get(SERVICES, "demo-scheduler", namespace)
+    return next(int(p["nodePort"]) for p in service["spec"]["ports"] if p["port"] == 8786)
+
+
+async def find_node_address(client: KubeClient) -> str:
+    """The address of a node."""
+    (node, *_) = (await client.list(NODES)).items
+    found = {each["type"]: each["address"] for each in node["status"]["addresses"]}
+    return str(found["InternalIP"])
+
+
+async def compute(cluster: KubeCluster) -> int:
+    """Let a worker of the cluster add two numbers."""
+    async with cluster.get_client() as client:
+        return int(await client.submit(operator.add, 1, 2))
+
+
+async def test_a_load_balancer_leads_to_the_scheduler_once_it_has_an_address(
+    namespace: str,
+    dask_image: str,
+    kube_client: KubeClient,
+    kubectl: Callable[..., str],
+    request: pytest.FixtureRequest,
+) -> None:
+    common: dict[str, Any] = {"namespace": namespace, "quiet": True, "asynchronous": True}
+    async with KubeCluster(
+        name="demo", image=dask_image, n_workers=1, scheduler_service_type="LoadBalancer", **common
+    ) as cluster:
+        # Nobody here gives load balancers addresses: that holds up nobody.
+        assert cluster.scheduler_address.startswith("tcp://127.0.0.1:")
+        assert await compute(cluster) == 3
+        if request.config.getoption("--kube") == "local":
+            pod = await kube_client.get(PODS, "demo-scheduler", namespace)
+            address = pod["status"]["podIP"]
+        else:
+            # What arrives there at the Service's port, kube-proxy takes for the balancer's.
+            address = await find_node_address(kube_client)
+        status = {"status": {"loadBalancer": {"ingress": [{"ip": address}]}}}
+        patch = ("--subresource=status", "--type=merge", f"--patch={json.dumps(status)}")
+        kubectl("patch", "service", "demo-scheduler", *patch)
+        async with await KubeCluster.from_name("demo", **common) as guest:
+            assert guest.scheduler_address == f"tcp://{address}:8786"
+            assert await compute(guest) == 3
+
+
+@pytest.mark.current_only("the ports of the embedded Kubernetes' node lead nowhere")
+async def test_a_node_port_leads_to_the_scheduler(
+    namespace: str, dask_image: str, kube_client: KubeClient
+) -> None:
+    async with KubeCluster(
+        name="demo",
+        namespace=namespace,
+        image=dask_image,
+        n_workers=1,
+        scheduler_service_type="NodePort",
+        quiet=True,
+        asynchronous=True,
+    ) as cluster:
+        address = await find_node_address(kube_client)
+        port = await find_node_port(kube_client, namespace)
+        assert cluster.scheduler_address == f"tcp://{address}:{port}"
+        assert await compute(cluster) == 3
+
+
+@pytest.mark.local_only("where a node's ports lead somewhere, no tunnel is needed")
+async def test_a_node_port_that_does_not_answer_leaves_the_tunnel(
+    namespace: str, dask_image: str
+) -> None:
+    async with KubeCluster(
+        name="demo",
+        namespace=namespace,
+        image=dask_image,
+        n_workers=0,
+        scheduler_service_type="NodePort",
+        quiet=True,
+        asynchronous=True,
+    ) as cluster:
+        assert cluster.scheduler_address.startswith("tcp://127.0.0.1:")
+        async with cluster.get_client() as client:
+            assert (await client.scheduler.identity())["type"] == "Scheduler"

@@ -195,8 +195,10 @@ class SchedulerClient:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            # Schedulers come and go: a kept connection is often a dead one.
-            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+            # Schedulers come and go: a kept connection is often a dead one. And without a limit:
+            # a hundred silent ones would keep the others' questions waiting past their time-outs.
+            connector = aiohttp.TCPConnector(force_close=True, limit=0)
+            self._session = aiohttp.ClientSession(connector=connector)
         return self._session
 
     async def close(self) -> None:

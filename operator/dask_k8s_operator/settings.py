@@ -33,7 +33,7 @@ class Settings:
     health_host, health_port
         Where ``/healthz``, ``/readyz`` and ``/metrics`` are served; port 0 serves them nowhere.
     concurrency
-        How many objects are worked on, and how many writes are under way, at once.
+        How many requests to the Kubernetes API are under way at once, watches apart.
     watch_timeout_s
         Seconds without any sign from a watch after which ``/healthz`` fails. The API server ends a
         watch after five to ten minutes, so silence for longer means that it is dead.
@@ -158,7 +158,7 @@ def _build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--concurrency",
         type=int,
         default=default("CONCURRENCY", str(Settings.concurrency)),
-        help="objects worked on, and writes under way, at once",
+        help="requests to the Kubernetes API under way at once, watches apart",
     )
     parser.add_argument(
         "--leader-election",

@@ -1,12 +1,15 @@
 """Finds the scheduler that belongs to an object, with its agent's token, and asks it.
 
-Guarantees that a token is read once and again whenever a scheduler did not answer. Refuses to ask a
-scheduler that does not run: there is nothing to lose there, and the answer says so.
+Guarantees that a token is read once and again whenever a scheduler did not answer, and that whoever
+asks stands aside until there is an answer. Refuses to ask a scheduler that does not run: there is
+nothing to lose there, and the answer says so.
 """
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from ..kube import KubeClient
 from ..kube.errors import NotFoundError
@@ -33,10 +36,19 @@ class Asker:
         To ask with.
     cache
         To find scheduler Pods in.
+    aside
+        Entered while a scheduler is waited for, so that others get their turn.
     """
 
-    def __init__(self, client: KubeClient, schedulers: SchedulerClient, cache: Cache) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        schedulers: SchedulerClient,
+        cache: Cache,
+        aside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    ) -> None:
         self._client = client
+        self._aside = aside
         self._schedulers = schedulers
         self._cache = cache
         self._tokens: dict[str, str] = {}
@@ -47,7 +59,8 @@ class Asker:
         cluster, place = await self._find(group)
         if cluster is None or place is None:
             return SchedulerReport(problem=_ABSENT, is_absent=True)
-        report = await self._schedulers.report(place)
+        async with self._aside():
+            report = await self._schedulers.report(place)
         self._has_agent[cluster] = report.has_agent
         self._forget_token(cluster, report.problem)
         return report
@@ -57,21 +70,25 @@ class Asker:
         cluster, place = await self._find(group)
         if cluster is not None and place is not None:
             has_agent = self._has_agent.get(cluster, True)
-            problem = await self._schedulers.drain(place, addresses, has_agent=has_agent)
+            async with self._aside():
+                problem = await self._schedulers.drain(place, addresses, has_agent=has_agent)
             self._forget_token(cluster, problem)
 
     async def undrain(self, group: Manifest, addresses: tuple[str, ...]) -> None:
         """Ask for workers of a group's cluster to be given work again."""
         cluster, place = await self._find(group)
         if cluster is not None and place is not None:
-            self._forget_token(cluster, await self._schedulers.undrain(place, addresses))
+            async with self._aside():
+                problem = await self._schedulers.undrain(place, addresses)
+            self._forget_token(cluster, problem)
 
     async def idle_s(self, cluster: Manifest) -> Answer:
         """Ask how long a cluster has been without work."""
         uid, place = await self._find(cluster)
         if uid is None or place is None:
             return Answer(problem=_ABSENT)
-        answer = await self._schedulers.idle_s(place)
+        async with self._aside():
+            answer = await self._schedulers.idle_s(place)
         self._forget_token(uid, answer.problem)
         return answer
 
@@ -80,7 +97,8 @@ class Asker:
         uid, place = await self._find(autoscaler)
         if uid is None or place is None:
             return Answer(problem=_ABSENT)
-        answer = await self._schedulers.adaptive_target(place)
+        async with self._aside():
+            answer = await self._schedulers.adaptive_target(place)
         self._forget_token(uid, answer.problem)
         return answer
 

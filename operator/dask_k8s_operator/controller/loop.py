@@ -2,9 +2,9 @@
 order.
 
 Guarantees that a key is worked on by one worker at a time, that a failure is tried again with
-growing pauses and never stops the rest, and that a deleted object ends its work. Refuses to
-decide: that is ``reconcile``'s; and to read a clock, wait or draw lots except through its
-arguments.
+growing pauses and never stops the rest, that a scheduler which does not answer holds up nobody
+but its own cluster, and that a deleted object ends its work. Refuses to decide: that is
+``reconcile``'s; and to read a clock, wait or draw lots except through its arguments.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from importlib.resources import files
 from typing import Literal
 
 from ..certificates import issue_certificates
-from ..kube import Informer, KubeClient, WorkQueue, WorkQueueClosed
+from ..kube import Informer, KubeClient, WorkQueue
 from ..kube.errors import ConflictError, KubeError
 from ..reconcile.autoscaler import decide_autoscaler, wants_target
 from ..reconcile.cluster import AgentParts, decide_cluster, wants_certificates, wants_idleness
@@ -41,11 +41,11 @@ from .apply import Applier
 from .ask import Asker
 from .cache import WATCHED_KINDS, Cache
 from .observe import observe_autoscaler, observe_cluster, observe_group, observe_job
+from .reconcilers import Reconcilers
 from .relations import Request, affected
 
 logger = logging.getLogger("dask_k8s_operator")
 
-RECONCILERS = 8
 HOUSEKEEPING_S = 5.0
 # How long writes that are under way may take to finish when the operator ends.
 END_GRACE_S = 10.0
@@ -133,7 +133,8 @@ class Controller:
         self._applier = Applier(
             client, self.cache, clock=around.clock, random_hex=around.random_hex
         )
-        self._asker = Asker(client, schedulers, self.cache)
+        self._reconcilers = Reconcilers(self.queue, self._work_on)
+        self._asker = Asker(client, schedulers, self.cache, self._reconcilers.aside)
         self._allocation = allocation
         self._refusals: dict[Request, tuple[Refusal, ...]] = {}
         self._agent_source = read_agent_source()
@@ -146,19 +147,17 @@ class Controller:
         """
         tasks = [asyncio.ensure_future(informer.run()) for informer in self.informers]
         tasks.append(asyncio.ensure_future(self._keep_house()))
-        workers: list[asyncio.Future[None]] = []
         try:
             for informer in self.informers:
                 await informer.wait_synced()
             logger.info("everything is read; at work")
-            workers = [asyncio.ensure_future(self._work()) for _ in range(RECONCILERS)]
-            # Not gather: that would cancel the workers in the middle of a write.
-            ended, _ = await asyncio.wait([*workers, *tasks], return_when=asyncio.FIRST_EXCEPTION)
+            tasks.append(asyncio.ensure_future(self._reconcilers.run()))
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             for task in ended:
                 task.result()
         finally:
             self.queue.close()
-            await _finish(workers, grace_s())
+            await self._reconcilers.finish(grace_s())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -210,19 +209,11 @@ class Controller:
             return decide_autoscaler(autoscaler, now)
         return decide_job(observe_job(self.cache, item, refusals), now)
 
-    async def _work(self) -> None:
-        while True:
-            try:
-                request = await self.queue.get()
-            except WorkQueueClosed:
-                return
-            began = self._around.monotonic()
-            try:
-                outcome = await self._reconcile_safely(request)
-            finally:
-                self.queue.done(request)
-            if self._on_reconciled is not None:
-                self._on_reconciled(request.kind, outcome, self._around.monotonic() - began)
+    async def _work_on(self, request: Request) -> None:
+        began = self._around.monotonic()
+        outcome = await self._reconcile_safely(request)
+        if self._on_reconciled is not None:
+            self._on_reconciled(request.kind, outcome, self._around.monotonic() - began)
 
     async def _reconcile_safely(self, request: Request) -> Outcome:
         try:
@@ -287,14 +278,6 @@ class Controller:
 def read_agent_source() -> str:
     """Read the text of the agent, which is never imported."""
     return files("dask_k8s_operator").joinpath("agent").joinpath("preload.py").read_text("utf-8")
-
-
-async def _finish(workers: list[asyncio.Future[None]], grace_s: float) -> None:
-    if workers:
-        _, late = await asyncio.wait(workers, timeout=grace_s)
-        for worker in late:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
 
 
 __all__ = ["Controller", "Outcome", "Surroundings"]

@@ -170,6 +170,10 @@ class SimulatedClient:
         """Have no effect from now on."""
         self.is_dead = True
 
+    def live_for(self, writes: int) -> None:
+        """Die around the write with this number from now."""
+        self._writes_to_live = self.writes + writes
+
     def live_on(self) -> None:
         """Die around no write any more."""
         self._writes_to_live = None

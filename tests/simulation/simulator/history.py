@@ -25,7 +25,7 @@ from .rules import OPERATOR, RuleBroken, Rules
 from .telling import tell_line
 from .users import Users
 from .watches import WatchHub
-from .weather import draw_weather
+from .weather import Weather, draw_weather
 
 # The longest that anything takes once it is calm: a replacement after many failures.
 SETTLE_S = 900.0
@@ -69,12 +69,22 @@ class Outcome:
 
 
 class History:
-    """One simulated world with its operator."""
+    """One simulated world with its operator.
 
-    def __init__(self, seed: int) -> None:
+    Parameters
+    ----------
+    seed
+        Where all lots are drawn from.
+    weather
+        What goes wrong, in place of what the seed draws.
+    """
+
+    def __init__(self, seed: int, weather: Weather | None = None) -> None:
         self.outcome = Outcome(seed)
         self.loop = loop = VirtualLoop(self._see_failure)
-        self.weather = draw_weather(_lots(seed, "weather"), _lots(seed, "length").uniform(10, 80))
+        self.weather = weather or draw_weather(
+            _lots(seed, "weather"), _lots(seed, "length").uniform(10, 80)
+        )
         self.api = ApiServer(loop, _lots(seed, "collector"))
         self.api.observers.append(self._record)
         self.hub = WatchHub(self.api, self.weather)

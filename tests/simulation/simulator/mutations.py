@@ -16,7 +16,8 @@ from dask_k8s_operator.controller import observe
 from dask_k8s_operator.controller.ask import Asker
 from dask_k8s_operator.controller.cache import Cache
 from dask_k8s_operator.kube.informer import Informer
-from dask_k8s_operator.reconcile import observedgroup, workergroup
+from dask_k8s_operator.reconcile import observedgroup, retiring, workergroup
+from dask_k8s_operator.reconcile.observedgroup import Draft, ObservedGroup
 from dask_k8s_operator.resources.agent_protocol import DRAINED, Answer, SchedulerReport
 
 
@@ -44,6 +45,18 @@ def nameless() -> Iterator[None]:
         return replace(answer, workers=tuple(replace(w, name="") for w in answer.workers))
 
     with mock.patch.object(Asker, "report", report):
+        yield
+
+
+@contextmanager
+def hasty_return() -> Iterator[None]:
+    """A worker wanted again loses its mark before it takes work again."""
+
+    def take_back(observed: ObservedGroup, pods: list[Any], draft: Draft) -> None:
+        draft.first += [retiring._mark(pod, None) for pod in pods]
+        draft.undrain += [worker.address for pod in pods for worker in observed.workers_of(pod)]
+
+    with mock.patch.object(retiring, "_take_back", take_back):
         yield
 
 

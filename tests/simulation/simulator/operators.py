@@ -79,6 +79,11 @@ class Operators:
         self._running[client].add_done_callback(self._see_end)
         self._note("starts", client)
 
+    def doom(self, writes: int) -> None:
+        """Have those at work die around their write with this number, counted from now."""
+        for client in self._running:
+            client.live_for(writes)
+
     def end(self, *, in_good_order: bool) -> None:
         """End the oldest operator, and start one anew when none is left."""
         if not self._running:

@@ -1,0 +1,102 @@
+"""What a test directs: operators killed at every write in between, schedulers that are silent."""
+
+from __future__ import annotations
+
+import pytest
+from simulator.mutations import hasty_return
+from simulator.stage import Stage
+
+# More writes than any of the plays takes.
+WRITES = 60
+
+
+async def set_up(stage, replicas):
+    """Workers that hold results and are busy; from now on the operator may die."""
+    stage.create("x", replicas)
+    await stage.until(lambda: stage.is_ready("x", replicas), 120, "the cluster")
+    stage.scheduler("x").submit(3 * replicas, 4.0)
+    await stage.pass_time(5.0)
+    stage.doom()
+
+
+async def shrink(stage):
+    """Four workers become one."""
+    await set_up(stage, 4)
+    stage.scale("x", 1)
+    await stage.until(lambda: stage.is_ready("x", 1), 120, "one worker")
+
+
+async def take_back(stage):
+    """Of four workers three have to go, and two of them may stay after all."""
+    await set_up(stage, 4)
+    stage.scale("x", 1)
+    await stage.until(lambda: stage.marked("x") >= 3, 60, "marks")
+    stage.scale("x", 3)
+    await stage.until(lambda: stage.is_ready("x", 3), 120, "three workers")
+
+
+async def roll(stage):
+    """A new image reaches three workers, one at a time."""
+    await set_up(stage, 3)
+    stage.change_workers("x", 2)
+
+    def has_rolled():
+        images = {pod["spec"]["containers"][0]["image"] for pod in stage.workers("x")}
+        return images == {"dask:2"} and stage.is_ready("x", 3)
+
+    await stage.until(has_rolled, 300, "the new image")
+
+
+def kill_at_every_write(play):
+    """Run a play once for each write that the operator may die around; tell what broke."""
+    for write in range(1, WRITES):
+        # By lot the last write takes effect, or it does not.
+        stage = Stage(write, play, writes_to_live=write)
+        outcome = stage.run()
+        if outcome.broken:
+            return outcome.describe()
+        if stage.operators.started == 1:
+            return None  # it outlived the play
+    return f"the play takes {WRITES} writes or more"
+
+
+@pytest.mark.parametrize("play", [shrink, take_back, roll], ids=lambda play: play.__name__)
+def test_an_operator_killed_at_any_write_in_between_resumes_and_loses_nothing(play):
+    broken = kill_at_every_write(play)
+    assert broken is None, broken
+
+
+def test_that_bites():
+    with hasty_return():
+        assert "take no work" in (kill_at_every_write(take_back) or "")
+
+
+SILENT = 40
+
+
+@pytest.mark.parametrize("has_agent", [True, False])
+def test_silent_schedulers_hold_up_no_other_cluster(has_agent):
+    seconds = []
+
+    async def play(stage):
+        stage.has_agent = has_agent
+        names = [f"silent-{number}" for number in range(SILENT)]
+        for name in names:
+            stage.create(name, 2)
+        stage.create("x", 1)
+        for name in names:
+            await stage.until(lambda name=name: stage.is_ready(name, 2), 300, name)
+        for name in names:
+            stage.scheduler(name).stalled_until_s = 1e9
+            stage.scale(name, 1)
+        for replicas in range(2, 8):
+            await stage.pass_time(1.3)
+            stage.scale("x", replicas)
+            made = await stage.until(
+                lambda n=replicas: len(stage.workers("x")) == n, 60, "the other cluster"
+            )
+            seconds.append(made)
+
+    outcome = Stage(7, play).run()
+    assert not outcome.broken, outcome.describe()
+    assert max(seconds) < 1.0

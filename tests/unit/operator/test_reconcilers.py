@@ -1,0 +1,81 @@
+"""A few at a time; who waits for somebody leaves the turn to another; no failure is lost."""
+
+import asyncio
+
+import pytest
+
+from dask_k8s_operator.controller.reconcilers import Reconcilers
+from dask_k8s_operator.kube import WorkQueue
+
+
+class Scene:
+    """Reconcilers whose keys say what happens: "a…" waits aside, others only work."""
+
+    def __init__(self, number):
+        self.queue = WorkQueue()
+        self.begun, self.ended = [], []
+        self.answer = asyncio.Event()
+        self.release = asyncio.Event()
+        self.reconcilers = Reconcilers(self.queue, self.work, number)
+        self.running = asyncio.ensure_future(self.reconcilers.run())
+
+    async def work(self, key):
+        self.begun.append(key)
+        if key == "fail":
+            raise RuntimeError("it broke")
+        if key.startswith("aside"):
+            async with self.reconcilers.aside():
+                await self.answer.wait()
+        else:
+            await self.release.wait()
+        self.ended.append(key)
+
+    async def add(self, *keys):
+        for key in keys:
+            self.queue.add(key)
+        for _ in range(200):
+            await asyncio.sleep(0)
+
+
+async def test_no_more_than_so_many_are_at_work():
+    scene = Scene(2)
+    await scene.add("x", "y", "z")
+    assert scene.begun == ["x", "y"]
+    scene.release.set()
+    await scene.add()
+    assert scene.begun == scene.ended == ["x", "y", "z"]
+    scene.queue.close()
+    await scene.running
+
+
+async def test_however_many_wait_aside_others_get_their_turn():
+    scene = Scene(1)
+    waiting = [f"aside-{number}" for number in range(20)]
+    await scene.add(*waiting, "x")
+    assert scene.begun == [*waiting, "x"]
+    await scene.add("aside-3")
+    assert scene.begun.count("aside-3") == 1  # its key is its own meanwhile
+    scene.answer.set()
+    await scene.add()
+    assert scene.ended == []  # x has the only turn
+    scene.release.set()
+    await scene.add()
+    assert sorted(scene.ended) == sorted([*waiting, "aside-3", "x"])
+    scene.queue.close()
+    await scene.running
+
+
+async def test_what_the_work_raises_ends_everything():
+    scene = Scene(1)
+    await scene.add("fail")
+    with pytest.raises(RuntimeError, match="it broke"):
+        await scene.running
+
+
+async def test_at_the_end_the_late_are_cancelled():
+    scene = Scene(2)
+    await scene.add("aside", "x")
+    scene.queue.close()
+    await scene.reconcilers.finish(grace_s=0.0)
+    assert scene.ended == []
+    await scene.running

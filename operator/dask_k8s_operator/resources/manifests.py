@@ -24,6 +24,7 @@ NAME = "dask-operator"
 LEASE_NAME = NAME
 LEASE_READER = "dask-operator-lease-reader"
 HEALTH_PORT = 8080
+NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 
 _EDIT = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
 _VIEW = ["get", "list", "watch"]
@@ -196,11 +197,22 @@ def _field(name: str, path: str) -> Manifest:
     return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 
-def build_network_policy() -> Manifest:
+def build_network_policy(operator_namespace: str = DEFAULT_NAMESPACE) -> Manifest:
     """Build the NetworkPolicy for a namespace with clusters: who may reach schedulers.
 
     The dashboard's port (8787), which also serves the agent, is open to the cluster itself, to the
     operator and to notebooks; the port for clients and workers (8786) to the namespace's Pods.
+
+    Parameters
+    ----------
+    operator_namespace
+        Where the operator runs: anybody can put its label on a Pod of another namespace.
+
+    Examples
+    --------
+    >>> rule = build_network_policy("tools")["spec"]["ingress"][0]
+    >>> rule["from"][-1]["namespaceSelector"]
+    {'matchLabels': {'kubernetes.io/metadata.name': 'tools'}}
     """
     notebooks = [
         {"matchExpressions": [{"key": "notebook-name", "operator": "Exists"}]},  # Kubeflow
@@ -209,8 +221,8 @@ def build_network_policy() -> Manifest:
     ]
     members = {"matchExpressions": [{"key": CLUSTER_NAME_LABEL, "operator": "Exists"}]}
     operator = {
-        # In whichever namespace it runs: its name is chosen at the installation.
-        "namespaceSelector": {},
+        # Kubernetes itself puts this label on every namespace, and nobody can change it.
+        "namespaceSelector": {"matchLabels": {NAMESPACE_NAME_LABEL: operator_namespace}},
         "podSelector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
     }
     peers = [{"podSelector": selector} for selector in (members, *notebooks)]

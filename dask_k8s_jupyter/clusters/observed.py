@@ -12,6 +12,9 @@ from collections.abc import Awaitable, Callable, Generator
 from inspect import isawaitable
 from typing import Any
 
+from .dashboard import build_jupyter_link
+from .session import Session
+
 
 class ObservedWorkers:
     """A cluster manager that knows the workers which the scheduler knows."""
@@ -37,13 +40,12 @@ class ObservedWorkers:
 class SchedulerJupyter:
     """A cluster manager whose scheduler may run a Jupyter server too (``jupyter=True``)."""
 
-    dashboard_link: Any
+    session: Session
 
     @property
     def jupyter_link(self) -> str:
-        """Where this user's browser finds the scheduler's Jupyter server, beside its dashboard."""
-        base = str(self.dashboard_link).removesuffix("/status")
-        return f"{base}/jupyter/lab" if base else ""
+        """Where a browser on this machine finds the scheduler's Jupyter server."""
+        return build_jupyter_link(self.session.dashboard_address)
 
 
 class Adaptivity:

@@ -16,8 +16,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import dask.config
-
 from dask_k8s_operator.kube import KubeClient, PortForward
 from dask_k8s_operator.kube.errors import ForbiddenError, NotFoundError, Target
 from dask_k8s_operator.resources.kinds import NODES, PODS
@@ -28,7 +26,7 @@ from dask_k8s_operator.resources.names import (
     DASHBOARD_PORT_NAMES,
 )
 
-from .dashboard import BASE_URL_VARIABLE, DEFAULT_TEMPLATE
+from .dashboard import BASE_URL_VARIABLE, build_address_link
 from .podwatch import judge_pod
 from .reach import Address, is_inside
 
@@ -221,13 +219,7 @@ def build_proxied_link(address: Address | None) -> str:
     base_url = os.environ.get(BASE_URL_VARIABLE)
     if base_url and host == "127.0.0.1":
         return f"{base_url.rstrip('/')}/proxy/{port}/status"
-    template = dask.config.get("distributed.dashboard.link", DEFAULT_TEMPLATE)
-    values = {**os.environ, "scheme": "http", "host": host, "port": port}
-    try:
-        return str(template.format(**values))
-    except (KeyError, IndexError, ValueError):
-        # A template that names a variable of another machine: the plain link is better than none.
-        return DEFAULT_TEMPLATE.format(**values)
+    return build_address_link(address)
 
 
 def wants_local_dashboard() -> bool:

@@ -1,4 +1,4 @@
-"""The way to a scheduler by the address of its Service, and where that does not answer."""
+"""The ways to what a scheduler serves: by its Service's address, by a tunnel, and its Jupyter."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
 from dask_k8s_jupyter import KubeCluster
+from dask_k8s_jupyter.config import BASE_URL_VARIABLE
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.kinds import NODES, PODS, SERVICES
 
@@ -98,3 +100,32 @@ async def test_a_node_port_that_does_not_answer_leaves_the_tunnel(
         assert cluster.scheduler_address.startswith("tcp://127.0.0.1:")
         async with cluster.get_client() as client:
             assert (await client.scheduler.identity())["type"] == "Scheduler"
+
+
+async def test_the_jupyter_server_of_a_scheduler_opens_at_its_link(
+    namespace: str, dask_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In a notebook the dashboard's link leads through the notebook server; this one cannot.
+    monkeypatch.setenv(BASE_URL_VARIABLE, "/notebook/default/demo/")
+    async with (
+        KubeCluster(
+            name="demo",
+            namespace=namespace,
+            image=dask_image,
+            n_workers=0,
+            jupyter=True,
+            quiet=True,
+            asynchronous=True,
+        ) as cluster,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser,
+    ):
+        link = cluster.jupyter_link
+        assert link.startswith("http://127.0.0.1:")
+        async with browser.get(link) as page:
+            assert (page.status, page.url.path) == (200, "/jupyter/lab")
+            assert "JupyterLab" in await page.text()
+        server = link.removesuffix("/lab")
+        async with browser.get(f"{server}/api/status") as status:
+            assert (await status.json())["kernels"] == 0
+        async with browser.ws_connect(f"{server}/api/events/subscribe") as events:
+            assert not events.closed

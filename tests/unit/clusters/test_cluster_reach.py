@@ -7,7 +7,11 @@ from types import SimpleNamespace
 import dask
 import pytest
 
-from dask_k8s_jupyter.clusters.dashboard import BASE_URL_VARIABLE, build_dashboard_link
+from dask_k8s_jupyter.clusters.dashboard import (
+    BASE_URL_VARIABLE,
+    build_dashboard_link,
+    build_jupyter_link,
+)
 from dask_k8s_jupyter.clusters.reach import is_inside
 
 ADDRESS = ("127.0.0.1", 40001)
@@ -65,3 +69,25 @@ def test_a_dashboard_link_is_one_that_this_browser_can_open(
         monkeypatch.setenv(BASE_URL_VARIABLE, base_url)
     with dask.config.set({"distributed.dashboard.link": template}):
         assert build_dashboard_link("team-a", "demo", address) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "address", "expected"),
+    [
+        ("{scheme}://{host}:{port}/status", ADDRESS, "http://127.0.0.1:40001/jupyter/lab"),
+        ("https://{port}.dask.acme.com/status", ADDRESS, "https://40001.dask.acme.com/jupyter/lab"),
+        # Under a path of somebody else's it would find none of its own files.
+        ("/user/me/proxy/{port}/status", ADDRESS, "http://127.0.0.1:40001/jupyter/lab"),
+        ("https://acme.com/{port}/status", ADDRESS, "http://127.0.0.1:40001/jupyter/lab"),
+        ("unused", None, ""),
+    ],
+)
+def test_a_link_to_the_schedulers_jupyter_is_one_that_its_pages_work_at(
+    template: str,
+    address: tuple[str, int] | None,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(BASE_URL_VARIABLE, "/notebook/default/demo/")
+    with dask.config.set({"distributed.dashboard.link": template}):
+        assert build_jupyter_link(address) == expected

@@ -16,12 +16,22 @@ PYTEST := $(BIN)/python -m pytest
 # Text that other interpreters run, and built files.
 NOT_FOR_DOCTESTS := $(addprefix --ignore=,operator/dask_k8s_operator/agent dask_k8s_jupyter/local/node/pod_site $(FRONTEND))
 
-.PHONY: up test test-kube lint test-python test-frontend test-ui chromium kubectl manifests format clean
+.PHONY: up test test-kube lint test-units test-python test-frontend test-integration test-ui \
+	chromium kubectl manifests format clean lane-fast lane-integration lane-browser
 
 up: $(STAMPS)/installed
 	@exec $(BIN)/dask-k8s up $(ARGS)
 
-test: lint test-frontend test-python test-ui
+# Three lanes side by side: the tests that start processes wait a good part of their time.
+test: $(STAMPS)/development $(if $(filter 1,$(SKIP_BROWSER)),,chromium) kubectl
+	@$(MAKE) --no-print-directory -j 3 lane-fast lane-integration lane-browser
+	@echo "All tests passed"
+
+lane-fast lane-integration lane-browser: lane-%:
+	@$(MAKE) --no-print-directory $(TARGETS) 2>&1 | sed -u 's/^/$*: /'
+lane-fast: TARGETS := lint test-frontend test-units
+lane-integration: TARGETS := test-integration
+lane-browser: TARGETS := test-ui
 
 # ---------------------------------------------------------------- install
 
@@ -68,12 +78,21 @@ lint: $(STAMPS)/development
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test-frontend: $(STAMPS)/frontend
-	cd labextension && export PATH="$(CURDIR)/$(BIN):$$PATH" && jlpm lint && jlpm typecheck && jlpm test
+test-frontend: $(STAMPS)/frontend-checked
+	cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm test
 
-test-python: $(STAMPS)/development kubectl
-	$(PYTEST) tests/unit tests/simulation tests/parity -n 2
+# What is only read needs no second reading before it changes.
+$(STAMPS)/frontend-checked: $(STAMPS)/frontend $(shell find labextension -maxdepth 1 -type f) $(shell find labextension/test -type f)
+	cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm lint
+	@touch $@
+
+test-python: test-units test-integration
+
+test-units: $(STAMPS)/development
+	$(PYTEST) tests/unit tests/simulation tests/parity
 	$(PYTEST) --doctest-modules operator/dask_k8s_operator dask_k8s_jupyter $(NOT_FOR_DOCTESTS)
+
+test-integration: $(STAMPS)/development kubectl
 	$(PYTEST) tests/integration --kube=local -n 3 --dist loadfile
 
 ifeq ($(SKIP_BROWSER),1)

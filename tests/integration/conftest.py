@@ -12,9 +12,10 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import yaml
 
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.crds import build_crds
+from dask_k8s_operator.resources.kinds import NAMESPACES
 from dask_k8s_operator.resources.manifests import build_operator_manifests
 
 MISSING_IMAGE = "registry.invalid/no-such-image:1"
@@ -106,13 +108,31 @@ def operator(request: pytest.FixtureRequest, kubeconfig: Path, dask_image: str) 
         _deploy_operator(kubeconfig, dask_image)
 
 
+@pytest.fixture(scope="session")
+def in_api(kubeconfig: Path) -> Iterator[Callable[..., Any]]:
+    """Call a method of one client, in a loop of its own; for fixtures that need no kubectl."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def wait_for(coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(60)
+
+    client = wait_for(KubeClient.connect(kubeconfig=str(kubeconfig)))
+    yield lambda method, *arguments: wait_for(getattr(client, method)(*arguments))
+    wait_for(client.close())
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
 @pytest.fixture
-def namespace(kubeconfig: Path) -> Iterator[str]:
+def namespace(in_api: Callable[..., Any]) -> Iterator[str]:
     """A fresh namespace, deleted with all that is in it when the test ends."""
     name = f"test-{uuid.uuid4().hex[:10]}"
-    _kubectl_at(kubeconfig, "create", "namespace", name)
+    in_api("create", NAMESPACES, {"metadata": {"name": name}})
     yield name
-    _kubectl_at(kubeconfig, "delete", "namespace", name, "--wait=false")
+    in_api("delete", NAMESPACES, name)
 
 
 @pytest.fixture

@@ -23,6 +23,9 @@ from yarl import URL
 
 BASE_URL = "/notebook/default/demo/"
 TOKEN = "a-token-of-the-tests"
+# What else is installed would only take its time to start; the browser's tests have all of it.
+LEFT_OUT = ("dask_labextension", "jupyter_lsp", "jupyterlab", "notebook_shim")
+EXTENSIONS = {"dask_k8s_jupyter.server": True, **dict.fromkeys(LEFT_OUT, False)}
 
 
 class JupyterServer:
@@ -66,7 +69,7 @@ class JupyterServer:
             f"--ServerApp.base_url={BASE_URL}",
             f"--ServerApp.root_dir={folder}",
             f"--IdentityProvider.token={self.token}",
-            "--ServerApp.jpserver_extensions={'dask_k8s_jupyter.server': True}",
+            f"--ServerApp.jpserver_extensions={EXTENSIONS}",
         ]
 
     def wait(self, timeout_s: float = 60) -> None:

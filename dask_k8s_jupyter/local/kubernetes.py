@@ -27,7 +27,7 @@ from .api.access import ADMIN, User
 from .api.faults import Faults
 from .api.server import ApiServer
 from .certificates import Authority, build_client_context, build_server_context
-from .controllers import WorkloadController
+from .controllers import Controllers
 from .kubeconfigs import build_kubeconfig
 from .leftovers import create_folder, remove_abandoned, start_guard
 from .node.node import Node, measure_capacity
@@ -85,7 +85,7 @@ class LocalKubernetes:
         self._network: ClusterNetwork | None = None
         self._api: ApiServer | None = None
         self._node: Node | None = None
-        self._controller: WorkloadController | None = None
+        self._controllers: Controllers | None = None
 
     @property
     def folder(self) -> Path:
@@ -159,8 +159,10 @@ class LocalKubernetes:
         client = await KubeClient.connect(node_config)
         self._node = Node(client, settings, network.claim, tls)
         await self._node.start()
-        self._controller = WorkloadController(await KubeClient.connect(self.kubeconfig))
-        self._controller.start()
+        self._controllers = Controllers(
+            await KubeClient.connect(self.kubeconfig), job_backoff_s=self._restart_backoff_s
+        )
+        self._controllers.start()
         if self._has_operator:
             async with await KubeClient.connect(self.kubeconfig) as admin:
                 await install_operator(admin)
@@ -216,9 +218,9 @@ class LocalKubernetes:
             await self._stop_parts()
 
     async def _stop_parts(self) -> None:
-        if self._controller is not None:
-            await _finish("controller", self._controller.stop())
-            self._controller = None
+        if self._controllers is not None:
+            await _finish("controllers", self._controllers.stop())
+            self._controllers = None
         if self._node is not None:
             await _finish("node", self._node.stop())
             self._node = None

@@ -1,5 +1,5 @@
-"""What makes Deployments true on the embedded Kubernetes; it knows the API only."""
+"""What makes workloads and Services true on the embedded Kubernetes; it knows the API only."""
 
-from .workloads import WorkloadController
+from .running import Controllers
 
-__all__ = ["WorkloadController"]
+__all__ = ["Controllers"]

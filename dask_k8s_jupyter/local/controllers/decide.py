@@ -127,10 +127,10 @@ def build_pod(replica_set: Object, name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
 
 
-def build_controller_reference(owner: Object, kind: str) -> Object:
+def build_controller_reference(owner: Object, kind: str, version: str = "apps/v1") -> Object:
     """Build the owner reference of a controller."""
     return {
-        "apiVersion": "apps/v1",
+        "apiVersion": version,
         "kind": kind,
         "name": owner["metadata"]["name"],
         "uid": owner["metadata"]["uid"],

@@ -29,7 +29,8 @@ from .pods import PodRunner
 from .quantities import show_bytes, show_cpus
 from .scheduler import Scheduler
 from .server import NodeServer
-from .servicenames import write_services
+from .servicenames import find_all_endpoints, write_services
+from .serviceproxy import ServiceProxy, build_routes
 from .settings import NodeSettings, write_shims
 
 _LOG = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Node:
         self._addresses_in_use: set[str] = set()
         self._next_address = 0
         self._names_changed = asyncio.Event()
+        self._proxy = ServiceProxy()
         self._session: aiohttp.ClientSession | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -107,6 +109,7 @@ class Node:
         ends = (*self._lives.values(), *self._clearings)
         await asyncio.gather(*ends, return_exceptions=True)
         await self._server.stop()
+        await self._proxy.close()
         if self._session is not None:
             await self._session.close()
         await self._client.close()
@@ -216,7 +219,9 @@ class Node:
             await self._names_changed.wait()
             self._names_changed.clear()
             services, pods = self._services.objects.values(), self._pods.objects.values()
-            write_services(self._settings.services_file, services, pods)
+            behind = find_all_endpoints(services, pods)
+            write_services(self._settings.services_file, behind)
+            await self._proxy.set_routes(build_routes(behind, self._settings.address))
             # Many Pods change at once when a cluster is scaled.
             await asyncio.sleep(0.02)
 

@@ -7,7 +7,7 @@ file or the new one, never half of one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,23 @@ def find_target_port(port: Object, pod: Object) -> int | None:
     return None
 
 
-def build_line(service: Object, pods: Iterable[Object]) -> str:
+def find_all_endpoints(
+    services: Iterable[Object], pods: Iterable[Object]
+) -> list[tuple[Object, list[Object]]]:
+    """Services that lead to Pods, each with the Pods that it leads to."""
+    by_namespace: dict[str, list[Object]] = {}
+    for pod in pods:
+        by_namespace.setdefault(pod["metadata"]["namespace"], []).append(pod)
+    return [
+        (service, find_endpoints(service, by_namespace.get(service["metadata"]["namespace"], ())))
+        for service in services
+        if service["spec"].get("type") != "ExternalName"
+    ]
+
+
+def build_line(service: Object, endpoints: Sequence[Object]) -> str:
     """One line of the file: ``NAMESPACE NAME IP,IP PORT=TARGET,...``."""
     metadata, spec = service["metadata"], service["spec"]
-    endpoints = find_endpoints(service, pods)
     addresses = [pod["status"]["podIP"] for pod in endpoints] or [spec.get("clusterIP", "")]
     ports = []
     for port in spec.get("ports") or ():
@@ -62,14 +75,9 @@ def build_line(service: Object, pods: Iterable[Object]) -> str:
     return f"{metadata['namespace']} {metadata['name']} {','.join(addresses)} {','.join(ports)}\n"
 
 
-def write_services(path: Path, services: Iterable[Object], pods: Iterable[Object]) -> None:
+def write_services(path: Path, behind: Iterable[tuple[Object, Sequence[Object]]]) -> None:
     """Write the file of all Services, unless it would not change."""
-    known_pods = list(pods)
-    text = "".join(
-        build_line(service, known_pods)
-        for service in services
-        if service["spec"].get("type") != "ExternalName"
-    )
+    text = "".join(build_line(service, endpoints) for service, endpoints in behind)
     if path.exists() and path.read_text() == text:
         return
     fresh = path.with_suffix(".new")

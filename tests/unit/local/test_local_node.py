@@ -18,7 +18,7 @@ from dask_k8s_jupyter.local.node.podstatus import (
 )
 from dask_k8s_jupyter.local.node.probes import Threshold, find_port
 from dask_k8s_jupyter.local.node.quantities import parse_quantity, show_bytes, show_cpus
-from dask_k8s_jupyter.local.node.servicenames import build_line
+from dask_k8s_jupyter.local.node.servicenames import build_line, find_all_endpoints
 from dask_k8s_jupyter.local.node.starting import explain_start_error, explain_unsupported
 
 CAPACITY = {"cpu": 2.0, "memory": 8 * 1024.0**3, "pods": 3.0}
@@ -316,4 +316,5 @@ def test_a_service_name_leads_to_ready_pods_only(pods, line):
             "ports": [{"port": 80, "targetPort": "http"}],
         },
     }
-    assert build_line(service, pods) == line
+    ((_, endpoints),) = find_all_endpoints([service], pods)
+    assert build_line(service, endpoints) == line

@@ -1,0 +1,128 @@
+"""Keeps an Endpoints object for every Service with a selector: who is behind it, ready or not.
+
+Guarantees that a Pod is among the addresses only while it is ready (or the Service publishes Pods
+that are not), and that the Endpoints of a deleted Service go. Leaves alone the Endpoints of
+Services without a selector, which belong to whoever wrote them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from dask_k8s_operator.kube.errors import ConflictError, NotFoundError
+from dask_k8s_operator.resources.kinds import Kind
+
+from .decide import is_ready
+from .toolkit import Key, Object, Toolkit
+
+ENDPOINTS = Kind("", "v1", "endpoints", "Endpoints")
+_MANAGED = {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
+_HEADLESS = "service.kubernetes.io/headless"
+
+
+def selects(service: Object, pod: Object) -> bool:
+    """Whether a Service leads to a Pod, were it ready."""
+    selector = (service["spec"].get("selector") or {}).items()
+    return bool(
+        selector
+        and service["metadata"]["namespace"] == pod["metadata"]["namespace"]
+        and selector <= (pod["metadata"].get("labels") or {}).items()
+    )
+
+
+def build_endpoints(service: Object, pods: Sequence[Object]) -> Object:
+    """Build the Endpoints of a Service from the Pods that it selects.
+
+    Examples
+    --------
+    >>> spec = {"selector": {"a": "b"}, "ports": [{"port": 80, "protocol": "TCP"}]}
+    >>> service = {"metadata": {"name": "s", "namespace": "n"}, "spec": spec}
+    >>> build_endpoints(service, [])["subsets"]
+    []
+    """
+    metadata, spec = service["metadata"], service["spec"]
+    labels = {**(metadata.get("labels") or {}), **_MANAGED}
+    if spec.get("clusterIP") == "None":
+        labels[_HEADLESS] = ""
+    found: dict[tuple[Any, ...], dict[str, list[Object]]] = defaultdict(lambda: defaultdict(list))
+    for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
+        status = pod.get("status") or {}
+        if not status.get("podIP") or status.get("phase") in ("Succeeded", "Failed"):
+            continue
+        is_given = spec.get("publishNotReadyAddresses") or (
+            is_ready(pod) and "deletionTimestamp" not in pod["metadata"]
+        )
+        addresses = found[_find_ports(spec, pod)]
+        addresses["addresses" if is_given else "notReadyAddresses"].append(_build_address(pod))
+    subsets = [
+        {**addresses, "ports": [{**dict(port)} for port in ports]}
+        for ports, addresses in sorted(found.items())
+        if ports
+    ]
+    name = {"name": metadata["name"], "namespace": metadata["namespace"], "labels": labels}
+    return {"apiVersion": "v1", "kind": "Endpoints", "metadata": name, "subsets": subsets}
+
+
+def _build_address(pod: Object) -> Object:
+    metadata = pod["metadata"]
+    target = {key: metadata[key] for key in ("namespace", "name", "uid")}
+    return {
+        "ip": pod["status"]["podIP"],
+        "nodeName": pod["spec"].get("nodeName", ""),
+        "targetRef": {"kind": "Pod", **target},
+    }
+
+
+def _find_ports(spec: Object, pod: Object) -> tuple[Any, ...]:
+    """Ports of a Pod behind those of a Service, as pairs that can be sorted."""
+    ports = []
+    for port in spec.get("ports") or ():
+        number = _find_number(port.get("targetPort") or port["port"], pod)
+        if number is not None:
+            name = {"name": port["name"]} if port.get("name") else {}
+            given = {**name, "port": number, "protocol": port.get("protocol", "TCP")}
+            ports.append(tuple(given.items()))
+    return tuple(ports)
+
+
+def _find_number(target: Any, pod: Object) -> int | None:
+    if isinstance(target, int):
+        return target
+    for container in pod["spec"]["containers"]:
+        for port in container.get("ports") or ():
+            if port.get("name") == target:
+                return int(port["containerPort"])
+    return None
+
+
+async def reconcile_service(kit: Toolkit, key: Key, service: Object) -> None:
+    """Write the Endpoints of a Service, unless they say so already."""
+    spec = service["spec"]
+    if not spec.get("selector") or spec.get("type") == "ExternalName":
+        return
+    pods = [pod for pod in kit.informers["Pod"].objects.values() if selects(service, pod)]
+    wanted = build_endpoints(service, pods)
+    known = kit.informers["Endpoints"].objects.get(key[1:])
+    if known is None:
+        await kit.create(key, ENDPOINTS, wanted)
+        return
+    labels = known["metadata"].get("labels") or {}
+    is_same = (known.get("subsets") or []) == wanted["subsets"]
+    if not is_same or labels != wanted["metadata"]["labels"]:
+        body = {"metadata": {"labels": wanted["metadata"]["labels"]}, "subsets": wanted["subsets"]}
+        await kit.patch(ENDPOINTS, known, body)
+
+
+async def forget_service(kit: Toolkit, key: Key) -> None:
+    """Delete the Endpoints of a Service that has gone."""
+    _, namespace, name = key
+    known = kit.informers["Endpoints"].objects.get((namespace, name))
+    if known is None or not _MANAGED.items() <= (known["metadata"].get("labels") or {}).items():
+        return
+    try:
+        uid = known["metadata"]["uid"]
+        await kit.client.delete(ENDPOINTS, name, namespace, uid=uid)
+    except (NotFoundError, ConflictError):
+        return

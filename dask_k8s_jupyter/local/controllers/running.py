@@ -1,0 +1,132 @@
+"""Runs the controllers of an embedded cluster: one queue, one live view of each kind.
+
+Guarantees that a failure of one object delays no other, and that what is asked for twice is done
+once. Refuses to decide: that is for the modules that it calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from dask_k8s_operator.kube import Informer, KubeClient, WorkQueue
+from dask_k8s_operator.kube.errors import KubeError
+from dask_k8s_operator.resources.kinds import DEPLOYMENTS, PODS, SERVICES, Kind
+
+from .decide import find_controller
+from .endpoints import ENDPOINTS, forget_service, reconcile_service, selects
+from .jobs import JOBS, JobReconciler
+from .toolkit import Key, Object, Toolkit
+from .workloads import REPLICA_SETS, reconcile_deployment, reconcile_replica_set
+
+_KINDS = (DEPLOYMENTS, REPLICA_SETS, JOBS, SERVICES, ENDPOINTS, PODS)
+_OWNERS = {"Pod": ("ReplicaSet", "Job"), "ReplicaSet": ("Deployment",)}
+# What has to become true; the other kinds only bear on that.
+_DESIRED = ("Deployment", "ReplicaSet", "Job", "Service")
+# What is wrong with an Endpoints is wrong with the Service of its name.
+_NAMESAKES = {"Endpoints": "Service"}
+
+_LOG = logging.getLogger(__name__)
+Reconcile = Callable[[Toolkit, Key, Object], Awaitable[None]]
+
+
+class Controllers:
+    """Makes Deployments, ReplicaSets, Jobs and the Endpoints of Services true.
+
+    Parameters
+    ----------
+    client
+        Connection to the API as an administrator; closed with this.
+    job_backoff_s
+        Pause after the first Pod of a Job that fails, in seconds; doubles up to ten minutes.
+    """
+
+    def __init__(self, client: KubeClient, *, job_backoff_s: float = 10.0) -> None:
+        self._client = client
+        self._queue: WorkQueue[Key] = WorkQueue(backoff_base_s=0.2, backoff_max_s=30.0)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._kit = Toolkit(client, self._queue)
+        self._kit.informers |= {
+            kind.kind: Informer(client, kind, on_change=self._build_listener(kind))
+            for kind in _KINDS
+        }
+        self._reconcilers: dict[str, Reconcile] = {
+            "Deployment": reconcile_deployment,
+            "ReplicaSet": reconcile_replica_set,
+            "Job": JobReconciler(job_backoff_s).reconcile,
+            "Service": reconcile_service,
+        }
+
+    def start(self) -> None:
+        """Begin, in tasks of the running loop."""
+        runs = [informer.run() for informer in self._kit.informers.values()]
+        self._tasks = [asyncio.ensure_future(run) for run in (*runs, self._work())]
+
+    async def stop(self) -> None:
+        """End, and close the connection."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._queue.close()
+        await self._client.close()
+
+    def _build_listener(self, kind: Kind) -> Callable[[Object | None, Object | None], None]:
+        owners = _OWNERS.get(kind.kind, ())
+        wanted = _NAMESAKES.get(kind.kind, kind.kind)
+
+        def listen(old: Object | None, new: Object | None) -> None:
+            item = new if new is not None else old
+            if item is None:
+                return
+            metadata = item["metadata"]
+            if wanted in _DESIRED:
+                key = (wanted, metadata["namespace"], metadata["name"])
+                if wanted != kind.kind:
+                    self._kit.note_seen(key, metadata["name"])
+                self._queue.add(key)
+            if new is None:
+                self._kit.deleted.discard(metadata["uid"])
+            for owner in owners:
+                if controller := find_controller(item, owner):
+                    self._kit.note_seen((owner, *controller), metadata["name"])
+                    self._queue.add((owner, *controller))
+            if kind is PODS:
+                self._note_pod(old, new)
+
+        return listen
+
+    def _note_pod(self, old: Object | None, new: Object | None) -> None:
+        """Look again at the Services that a Pod is or was behind."""
+        for (namespace, name), service in self._kit.informers["Service"].objects.items():
+            if any(pod is not None and selects(service, pod) for pod in (old, new)):
+                self._queue.add(("Service", namespace, name))
+
+    async def _work(self) -> None:
+        for informer in self._kit.informers.values():
+            await informer.wait_synced()
+        while True:
+            key = await self._queue.get()
+            try:
+                await self._reconcile(key)
+                self._queue.forget(key)
+            except KubeError as error:
+                _LOG.info("%s %s/%s: %s", *key, error)
+                self._queue.add_failed(key)
+            except Exception:  # noqa: BLE001
+                # One object that cannot be understood delays no other.
+                _LOG.exception("%s %s/%s cannot be brought in order", *key)
+                self._queue.add_failed(key)
+            finally:
+                self._queue.done(key)
+
+    async def _reconcile(self, key: Key) -> None:
+        kind, namespace, name = key
+        item = self._kit.informers[kind].objects.get((namespace, name))
+        if item is None or "deletionTimestamp" in item["metadata"]:
+            self._kit.forget(key)
+            if kind == "Service" and item is None:
+                await forget_service(self._kit, key)
+        elif not self._kit.is_waiting(key):
+            # What was created and is on its way brings us back here.
+            await self._reconcilers[kind](self._kit, key, item)

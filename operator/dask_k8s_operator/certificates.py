@@ -1,8 +1,10 @@
 """Makes the authority and the certificate of an encrypted cluster, and renews the latter.
 
 Guarantees certificates that strict verifiers take (authority and subject key identifiers), and that
-a renewed one is trusted by everybody who trusts the one before. Refuses to be shared: each cluster
-has an authority of its own, so that a member of one is nobody in another.
+a renewed one is trusted by everybody who trusts the one before, as long as the authority can be
+read and lasts: for 25 years. After that, or when somebody broke it, the authority is made anew too,
+and members of before do not trust those of after. Refuses to be shared: each cluster has an
+authority of its own, so that a member of one is nobody in another.
 """
 
 from __future__ import annotations
@@ -55,7 +57,8 @@ def issue_certificates(name: str, present: Mapping[str, str] | None, now: float)
         until = _ends(present[CERTIFICATE_KEY])
         if until - now >= RENEW_BEFORE_S:
             return Certificates(dict(present), until)
-        texts, until = _make_member(name, present, now)
+        lasts = _ends(present[AUTHORITY_CERTIFICATE_KEY]) - now >= RENEW_BEFORE_S
+        texts, until = _make_member(name, present, now) if lasts else _make_all(name, now)
     except (KeyError, ValueError):
         texts, until = _make_all(name, now)
     return Certificates(texts, until, is_renewed=True)
@@ -106,6 +109,10 @@ def _build(
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
     signer = issuer[1] if issuer else key
     began = datetime.fromtimestamp(now, tz=timezone.utc) - _EARLIER
+    ends = [began + timedelta(days=365 * years)]
+    if issuer:
+        # A member that outlived its authority would be called valid and be trusted by nobody.
+        ends.append(issuer[0].not_valid_after_utc)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -113,7 +120,7 @@ def _build(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(began)
-        .not_valid_after(began + timedelta(days=365 * years))
+        .not_valid_after(min(ends))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(

@@ -7,7 +7,7 @@ from simulator.mutations import hasty_return
 from simulator.stage import Stage
 
 # More writes than any of the plays takes.
-WRITES = 60
+WRITES = 100
 
 
 async def set_up(stage, replicas):
@@ -47,6 +47,16 @@ async def roll(stage):
     await stage.until(has_rolled, 300, "the new image")
 
 
+async def lose_certificates(stage):
+    """Somebody deletes the Secret of an encrypted cluster, and it grows."""
+    stage.create("x", 1, tls=True)
+    await stage.until(lambda: stage.is_ready("x", 1), 120, "the cluster")
+    stage.doom()
+    stage.lose_certificates("x")
+    stage.scale("x", 2)
+    await stage.until(lambda: stage.is_ready("x", 2), 200, "two workers that trust each other")
+
+
 def kill_at_every_write(play):
     """Run a play once for each write that the operator may die around; tell what broke."""
     for write in range(1, WRITES):
@@ -60,7 +70,10 @@ def kill_at_every_write(play):
     return f"the play takes {WRITES} writes or more"
 
 
-@pytest.mark.parametrize("play", [shrink, take_back, roll], ids=lambda play: play.__name__)
+PLAYS = [shrink, take_back, roll, lose_certificates]
+
+
+@pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.__name__)
 def test_an_operator_killed_at_any_write_in_between_resumes_and_loses_nothing(play):
     broken = kill_at_every_write(play)
     assert broken is None, broken

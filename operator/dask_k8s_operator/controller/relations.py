@@ -56,10 +56,8 @@ def affected(
         yield Request(kind, namespace, name)
     if kind == DASK_CLUSTERS:
         yield Request(DASK_JOBS, namespace, name)
-        is_other = _is_suspended(old) != _is_suspended(new) or _has_certificates(
-            old
-        ) != _has_certificates(new)
-        if _has_come_or_gone(old, new) or is_other:
+        is_other = _what_members_see(old) != _what_members_see(new)
+        if is_other or _has_come_or_gone(old, new):
             yield from _members(cache, namespace, name)
     elif kind in (DASK_WORKER_GROUPS, DASK_AUTOSCALERS):
         cluster = item["spec"]["cluster"]
@@ -94,6 +92,12 @@ def _has_come_or_gone(old: Manifest | None, new: Manifest | None) -> bool:
     return was.get("uid") != is_.get("uid") or bool(was.get("deletionTimestamp")) != bool(
         is_.get("deletionTimestamp")
     )
+
+
+def _what_members_see(cluster: Manifest | None) -> tuple[object, ...]:
+    """What of a cluster its groups and autoscalers decide by."""
+    authority = ((cluster or {}).get("status") or {}).get("schedulerAuthority")
+    return _is_suspended(cluster), _has_certificates(cluster), authority
 
 
 def _has_certificates(cluster: Manifest | None) -> bool:

@@ -8,7 +8,6 @@ idle on anything but the word of its scheduler.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 
 from ..resources.agent_objects import build_agent_config_map, build_agent_secret
@@ -19,7 +18,7 @@ from ..resources.builders import (
     build_service_metadata,
 )
 from ..resources.kinds import CONFIG_MAPS, DASK_CLUSTERS, PODS, SECRETS, SERVICES
-from ..resources.names import APPLIED_SPEC_ANNOTATION, tls_name
+from ..resources.names import APPLIED_SPEC_ANNOTATION
 from ..resources.owners import is_owned_by
 from ..resources.passing import (
     dump_applied_spec,
@@ -28,9 +27,9 @@ from ..resources.passing import (
     read_applied_spec,
 )
 from ..resources.times import parse_time
-from ..resources.tls import RENEW_BEFORE_S, Certificates, build_tls_secret, is_encrypted
 from .clusterstatus import build_cluster_status
 from .defaultgroup import settle_default_group
+from .encryption import keep_certificates, next_check_s, wants_certificates
 from .observedcluster import ObservedCluster
 from .plan import NOTHING, Create, Delete, Manifest, Notice, Patch, Plan, Write, earliest
 from .pods import created_s, ended_s, explain_pod, has_started, standing
@@ -60,15 +59,6 @@ def wants_idleness(observed: ObservedCluster) -> bool:
     return bool(observed.idle_timeout_s or observed.is_scheduler_outdated)
 
 
-def wants_certificates(observed: ObservedCluster, now: float) -> bool:
-    """Whether the certificates have to be looked up: for a new scheduler, or because they end."""
-    is_going = observed.cluster["metadata"].get("deletionTimestamp")
-    if is_going or observed.is_suspended or not is_encrypted(observed.cluster):
-        return False
-    until = parse_time(observed.status.get("certificatesUntil"))
-    return observed.scheduler_pod is None or until is None or until - now < RENEW_BEFORE_S
-
-
 def decide_cluster(observed: ObservedCluster, now: float, agent: AgentParts) -> Plan:
     """Decide about one cluster.
 
@@ -87,7 +77,7 @@ def decide_cluster(observed: ObservedCluster, now: float, agent: AgentParts) -> 
     if idle.steps:
         return idle
     scheduler = _decide_scheduler(observed, now, agent)
-    others = [*_keep_certificates(observed), *_settle_service(observed)]
+    others = [*keep_certificates(observed), *_settle_service(observed)]
     others += [*settle_default_group(observed), *_pass_on_to_scheduler(observed, scheduler)]
     steps = [list(step) for step in scheduler.steps] or [[]]
     # The Service and the group do not wait for the scheduler Pod: image pulls run side by side.
@@ -98,7 +88,9 @@ def decide_cluster(observed: ObservedCluster, now: float, agent: AgentParts) -> 
             observed, replaced=bool(scheduler.notices) and _has_ended(observed), now=now
         ),
         notices=scheduler.notices,
-        look_again_s=earliest(idle.look_again_s, scheduler.look_again_s),
+        look_again_s=earliest(
+            idle.look_again_s, scheduler.look_again_s, next_check_s(observed, now)
+        ),
     )
 
 
@@ -111,7 +103,7 @@ def _decide_scheduler(observed: ObservedCluster, now: float, agent: AgentParts) 
         Create(SECRETS, build_agent_secret(cluster, agent.token)),
     )
     if pod is None:
-        create = Create(PODS, build_scheduler_pod(cluster))
+        create = Create(PODS, build_scheduler_pod(cluster, observed.authority))
         name = create.body["metadata"]["name"]
         notice = Notice("Created", f"scheduler Pod {cluster['metadata']['namespace']}/{name}")
         return Plan(steps=(agent_objects, (create,)), notices=(notice,))
@@ -166,7 +158,8 @@ def _update_scheduler(observed: ObservedCluster, pod: Manifest) -> Plan:
         is_unused = is_unused or idle.value >= SCHEDULER_IDLE_S
     if not is_unused:
         return Plan(look_again_s=SCHEDULER_IDLE_S / 2)
-    return _remove_scheduler(pod, "its spec was changed and it is not in use", is_warning=False)
+    changed = "certificates were" if observed.holds_old_certificates else "spec was"
+    return _remove_scheduler(pod, f"its {changed} changed and it is not in use", is_warning=False)
 
 
 def _remove_scheduler(pod: Manifest, why: str, *, is_warning: bool) -> Plan:
@@ -184,21 +177,6 @@ def _delete(pod: Manifest, *, is_forced: bool = False) -> Delete:
 def _has_ended(observed: ObservedCluster) -> bool:
     pod = observed.scheduler_pod
     return pod is not None and standing(pod) == "ended"
-
-
-def _keep_certificates(observed: ObservedCluster) -> list[Write]:
-    certificates = observed.certificates
-    if certificates is None:
-        return []
-    if certificates.is_new:
-        return [Create(SECRETS, build_tls_secret(observed.cluster, certificates))]
-    return [_renew(observed.cluster, certificates)] if certificates.is_renewed else []
-
-
-def _renew(cluster: Manifest, certificates: Certificates) -> Patch:
-    metadata = cluster["metadata"]
-    encoded = {k: base64.b64encode(v.encode()).decode() for k, v in certificates.texts.items()}
-    return Patch(SECRETS, metadata["namespace"], tls_name(metadata["name"]), {"data": encoded})
 
 
 def _settle_service(observed: ObservedCluster) -> list[Write]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ..resources.builders import worker_selector
 from ..resources.kinds import DASK_CLUSTERS
 from ..resources.names import (
+    AUTHORITY_ANNOTATION,
     DASHBOARD_PORT,
     default_group_name,
     scheduler_address,
@@ -82,10 +83,16 @@ def _has_pods(observed: ObservedCluster) -> bool:
 
 
 def _certificates(observed: ObservedCluster) -> Manifest:
-    if observed.certificates is not None:
-        return {"certificatesUntil": format_time(observed.certificates.until)}
-    before = observed.status.get("certificatesUntil")
-    return {"certificatesUntil": before} if before else {}
+    read, pod, before = observed.certificates, observed.scheduler_pod, observed.status
+    held = before.get("schedulerAuthority")
+    if pod is not None and observed.has_own_scheduler:
+        held = (pod["metadata"].get("annotations") or {}).get(AUTHORITY_ANNOTATION)
+    told = {
+        "certificatesUntil": format_time(read.until) if read else before.get("certificatesUntil"),
+        "certificatesAuthority": observed.authority,
+        "schedulerAuthority": held,
+    }
+    return {field: value for field, value in told.items() if value}
 
 
 def _default_replicas(cluster: str, groups: Sequence[Manifest]) -> int:
@@ -179,6 +186,11 @@ def _describe_update(observed: ObservedCluster) -> Condition:
     if observed.is_scheduler_outdated:
         problem = observed.idle.problem if observed.idle else None
         waits = "the changed scheduler spec waits until the scheduler has no work and no results"
+        if observed.holds_old_certificates:
+            waits = (
+                "the scheduler holds certificates of before and is made anew when it has no work "
+                "and no results; new workers cannot reach it until then"
+            )
         name = scheduler_name(observed.cluster["metadata"]["name"])
         hint = f" ({problem}; delete Pod {name} to have it now)" if problem else ""
         return Condition("Updated", False, "SchedulerOutdated", waits + hint)

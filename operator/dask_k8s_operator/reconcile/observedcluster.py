@@ -12,7 +12,7 @@ from ..resources.builders import hash_scheduler_spec
 from ..resources.names import default_group_name
 from ..resources.owners import is_owned_by
 from ..resources.passing import is_outdated
-from ..resources.tls import Certificates
+from ..resources.tls import Certificates, is_of_other_authority
 from .plan import Manifest, Refusal
 from .pods import standing
 
@@ -86,8 +86,21 @@ class ObservedCluster:
 
     @property
     def is_scheduler_outdated(self) -> bool:
-        """Whether the scheduler Pod was made from another spec."""
+        """Whether the scheduler Pod was made from another spec, or with other certificates."""
         pod = self.scheduler_pod
         if pod is None or not self.has_own_scheduler or standing(pod) == "leaving":
             return False
-        return is_outdated(pod, hash_scheduler_spec(self.cluster))
+        return is_outdated(pod, hash_scheduler_spec(self.cluster)) or self.holds_old_certificates
+
+    @property
+    def authority(self) -> str | None:
+        """Authority of the certificates that new Pods get, as last looked up."""
+        if self.certificates is not None:
+            return self.certificates.authority
+        return self.status.get("certificatesAuthority")
+
+    @property
+    def holds_old_certificates(self) -> bool:
+        """Whether the scheduler Pod's certificates are of an authority that is no more."""
+        pod = self.scheduler_pod
+        return pod is not None and is_of_other_authority(pod, self.authority)

@@ -16,6 +16,7 @@ from ..resources.owners import is_of_namesake
 from ..resources.passing import is_outdated
 from ..resources.schemas import DEFAULT_RETIRE_TIMEOUT_S
 from ..resources.times import parse_time
+from ..resources.tls import is_of_other_authority
 from .conditions import find_condition
 from .matching import Workers, match_workers
 from .plan import Delete, Manifest, Notice, Refusal, Write, earliest
@@ -96,8 +97,9 @@ class ObservedGroup:
         return hash_worker_spec(self.group)
 
     def is_outdated(self, pod: Manifest) -> bool:
-        """Whether a Pod was made from another spec."""
-        return is_outdated(pod, self.spec_hash)
+        """Whether a Pod was made from another spec, or cannot reach its scheduler any more."""
+        authority = ((self.cluster or {}).get("status") or {}).get("schedulerAuthority")
+        return is_outdated(pod, self.spec_hash) or is_of_other_authority(pod, authority)
 
     @cached_property
     def _standings(self) -> list[tuple[Standing, Manifest]]:

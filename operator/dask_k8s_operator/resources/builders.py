@@ -20,8 +20,16 @@ from .tls import is_encrypted, scheme_of, tls_environment
 Manifest = dict[str, Any]
 
 
-def build_scheduler_pod(cluster: Manifest) -> Manifest:
-    """Build a cluster's scheduler Pod, with the agent as a preload of its first container."""
+def build_scheduler_pod(cluster: Manifest, authority: str | None = None) -> Manifest:
+    """Build a cluster's scheduler Pod, with the agent as a preload of its first container.
+
+    Parameters
+    ----------
+    cluster
+        The DaskCluster as read from the API.
+    authority
+        Whose certificates an encrypted one holds, None when that is not known.
+    """
     name, section = cluster["metadata"]["name"], cluster["spec"]["scheduler"]
     pod = _build_pod(
         cluster,
@@ -34,7 +42,7 @@ def build_scheduler_pod(cluster: Manifest) -> Manifest:
     container = scheduler_container(pod)
     container["env"] = add_agent(container.get("env") or [], names.agent_name(name))
     if is_encrypted(cluster):
-        _encrypt(pod, name)
+        _encrypt(pod, name, authority)
     return pod
 
 
@@ -149,8 +157,10 @@ def build_worker_pod(group: Manifest, hex_digits: str, cluster: Manifest | None 
     for container in pod["spec"]["containers"]:
         defaults = {names.WORKER_NAME_VARIABLE: name, "DASK_SCHEDULER_ADDRESS": address}
         container["env"] = _with_defaults(container.get("env") or [], _literals(defaults))
-    if is_encrypted(cluster):
-        _encrypt(pod, cluster_name)
+    if cluster is not None and is_encrypted(cluster):
+        # The scheduler's, not the newest: with those it could not reach it.
+        authority = (cluster.get("status") or {}).get("schedulerAuthority")
+        _encrypt(pod, cluster_name, authority)
     return pod
 
 
@@ -278,7 +288,9 @@ def _reserved(cluster: str, component: str) -> dict[str, str]:
     return {names.CLUSTER_NAME_LABEL: cluster, names.COMPONENT_LABEL: component}
 
 
-def _encrypt(pod: Manifest, cluster: str) -> None:
+def _encrypt(pod: Manifest, cluster: str, authority: str | None = None) -> None:
+    if authority:
+        pod["metadata"]["annotations"][names.AUTHORITY_ANNOTATION] = authority
     for container in pod["spec"]["containers"]:
         container["env"] = _with_defaults(container.get("env") or [], tls_environment(cluster))
 

@@ -74,6 +74,8 @@ def _build_cluster() -> dict[str, Any]:
         "dashboardAddress": {"type": "string"},
         "schedulerReplacements": count(),
         "certificatesUntil": time(),
+        "certificatesAuthority": {"type": "string"},
+        "schedulerAuthority": {"type": "string"},
         **worker_status(),
     }
     return _crd(

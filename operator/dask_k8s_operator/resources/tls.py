@@ -6,6 +6,7 @@ volume is mounted, and that what a user set stays. Refuses to make keys: they ar
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +48,12 @@ class Certificates:
     is_new
         Whether nothing of it is in Kubernetes yet.
     is_renewed
-        Whether the members' certificate was made anew by the authority that is there.
+        Whether something of what is there was made anew.
+
+    Examples
+    --------
+    >>> Certificates({"ca.crt": "text of a certificate"}, until=0.0).authority
+    'fbe1668ec3fe51ab'
     """
 
     texts: dict[str, str] = field(repr=False)
@@ -55,10 +61,22 @@ class Certificates:
     is_new: bool = False
     is_renewed: bool = False
 
+    @property
+    def authority(self) -> str:
+        """What tells this authority from others: members of different ones refuse each other."""
+        text = self.texts.get(AUTHORITY_CERTIFICATE_KEY, "")
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
 
 def is_encrypted(cluster: Manifest | None) -> bool:
     """Whether a cluster's scheduler takes encrypted connections only."""
     return bool(((cluster or {}).get("spec") or {}).get("tls"))
+
+
+def is_of_other_authority(pod: Manifest, authority: str | None) -> bool:
+    """Whether a Pod holds certificates of another authority; unknown ones differ from none."""
+    held = (pod["metadata"].get("annotations") or {}).get(names.AUTHORITY_ANNOTATION)
+    return bool(held and authority) and held != authority
 
 
 def scheme_of(cluster: Manifest | None) -> str:

@@ -6,7 +6,8 @@
 2. Never a Pod without an owner.
 3. Never a Pod touched that is not the operator's business: it writes only to Pods that a Dask
    resource owns, and marks or deletes a worker only if its group had too many, the Pod had ended,
-   was marked, or was made from another spec than the group has.
+   was marked, or was made from another spec than the group has or for another scheduler's
+   certificates.
 4. No loss: a worker that the operator deletes neither runs nor alone holds anything that a healthy
    worker could have taken, unless the scheduler was silent for the time-out or runs no agent, the
    worker took longer than its retireTimeout, or the whole cluster is suspended.
@@ -27,12 +28,14 @@ from collections.abc import Callable
 from dask_k8s_operator.reconcile.workergroup import UNREACHABLE_TIMEOUT_S
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, PODS, Kind
 from dask_k8s_operator.resources.names import (
+    AUTHORITY_ANNOTATION,
     CLUSTER_NAME_LABEL,
     COMPONENT_LABEL,
     RETIRING_ANNOTATION,
     SCHEDULER,
     SPEC_HASH_ANNOTATION,
     WORKER,
+    scheduler_name,
 )
 from dask_k8s_operator.resources.schemas import DEFAULT_RETIRE_TIMEOUT_S
 from dask_k8s_operator.resources.times import parse_time
@@ -150,9 +153,24 @@ class Rules:
         made_from = (pod["metadata"].get("annotations") or {}).get(SPEC_HASH_ANNOTATION)
         if any(spec != made_from for spec in self._books.specs(group, self._seen_s)):
             return None
+        if self._is_refused(pod):
+            return None
         most = self._books.seen(group, self._seen_s)
         least = min(self._books.asked(group, self._seen_s), default=0)
         return None if most > least else f"its group had {most} and was asked for {least}"
+
+    def _is_refused(self, pod: Manifest) -> bool:
+        """Whether a worker was made for the certificates of an earlier scheduler."""
+        metadata = pod["metadata"]
+        name = scheduler_name(metadata["labels"][CLUSTER_NAME_LABEL])
+        scheduler = self._api.find(PODS, metadata["namespace"], name)
+        if scheduler is None:
+            return False
+        held = [
+            (m.get("annotations") or {}).get(AUTHORITY_ANNOTATION)
+            for m in (metadata, scheduler["metadata"])
+        ]
+        return None not in held and held[0] != held[1]
 
     def _judge_rolling(self, pod: Manifest) -> None:
         group = group_of(pod) or ""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 
-from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, PODS
-from dask_k8s_operator.resources.names import CLUSTER_NAME_LABEL, COMPONENT_LABEL, WORKER
+from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, PODS, SECRETS
+from dask_k8s_operator.resources.names import CLUSTER_NAME_LABEL, COMPONENT_LABEL, WORKER, tls_name
 
 from .api import Manifest
 from .books import is_marked
@@ -60,9 +60,10 @@ class Stage(History):
         if self._writes_to_live is not None:
             self.operators.doom(self._writes_to_live)
 
-    def create(self, name: str, replicas: int) -> None:
+    def create(self, name: str, replicas: int, *, tls: bool = False) -> None:
         """Make a cluster."""
         spec: Manifest = {
+            **({"tls": True} if tls else {}),
             "scheduler": {"spec": _containers("scheduler", 1), "service": {"type": "ClusterIP"}},
             "worker": {"replicas": replicas, "spec": _containers("worker", 1)},
         }
@@ -76,6 +77,10 @@ class Stage(History):
     def change_workers(self, name: str, version: int) -> None:
         """Give the workers another image."""
         self._edit(name, {"worker": {"spec": _containers("worker", version)}})
+
+    def lose_certificates(self, name: str) -> None:
+        """Have somebody delete the Secret of an encrypted cluster."""
+        self.api.delete(SECRETS, NAMESPACE, tls_name(name), "user")
 
     def workers(self, name: str) -> list[Manifest]:
         """Worker Pods of a cluster."""

@@ -68,6 +68,23 @@ def test_a_renewed_member_and_one_of_before_trust_each_other(made, tmp_path):
     assert renewed.until > made.until
 
 
+YEAR_S = 365 * 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("years", "keeps_authority"), [(6, True), (16, True), (24, True), (26, False), (40, False)]
+)
+def test_an_authority_that_ends_soon_is_made_anew_and_no_member_outlives_its_own(
+    made, years, keeps_authority
+):
+    now = made.until - 10 * YEAR_S + years * YEAR_S
+    again = issue_certificates("demo", made.texts, now)
+    assert (again.authority == made.authority) is keeps_authority
+    assert again.until - now >= RENEW_BEFORE_S
+    authority = x509.load_pem_x509_certificate(again.texts["ca.crt"].encode())
+    assert again.until <= authority.not_valid_after_utc.timestamp()
+
+
 @pytest.mark.parametrize("key", ["ca.crt", "tls.crt"])
 def test_certificates_have_the_identifiers_that_strict_verifiers_want(made, key):
     certificate = x509.load_pem_x509_certificate(made.texts[key].encode())

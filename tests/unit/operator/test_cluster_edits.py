@@ -1,4 +1,4 @@
-"""Edits of a cluster that runs: Service, labels, scheduler spec, suspension, certificates."""
+"""Edits of a cluster that runs: Service, labels, scheduler spec, suspension."""
 
 import pytest
 
@@ -6,7 +6,6 @@ from dask_k8s_operator.reconcile.cluster import (
     AgentParts,
     ObservedCluster,
     decide_cluster,
-    wants_certificates,
     wants_idleness,
 )
 from dask_k8s_operator.reconcile.plan import Patch
@@ -15,7 +14,6 @@ from dask_k8s_operator.resources.builders import build_scheduler_service
 from dask_k8s_operator.resources.names import AGREED_REPLICAS_ANNOTATION as AGREED
 from dask_k8s_operator.resources.names import SPEC_HASH_ANNOTATION as SPEC_HASH
 from dask_k8s_operator.resources.times import format_time
-from dask_k8s_operator.resources.tls import RENEW_BEFORE_S, Certificates
 
 AGENT = AgentParts(source="print()", token="0123")
 
@@ -165,45 +163,3 @@ def test_a_scheduler_on_a_lost_node_does_not_keep_its_name_for_ever(
     assert [w.is_forced for step in plan.steps for w in step] == ([True] if goes else [])
     assert [notice.reason for notice in plan.notices] == (["NodeLost"] if goes else [])
     assert plan.look_again_s == 60 - (0 if goes else overdue_s)
-
-
-def encrypted(make, **changes):
-    cluster = make.cluster(**changes)
-    cluster["spec"]["tls"] = True
-    return cluster
-
-
-def certificates(make, **changes):
-    return Certificates({"ca.crt": "A", "tls.crt": "B"}, make.now + 10 * RENEW_BEFORE_S, **changes)
-
-
-def test_an_encrypted_cluster_has_its_secret_before_its_scheduler(make, decide):
-    made = certificates(make, is_new=True)
-    plan = decide(encrypted(make), certificates=made)
-    secrets = [w.body["metadata"]["name"] for w in plan.steps[0] if w.kind.kind == "Secret"]
-    assert secrets == ["demo-agent", "demo-tls"]
-    assert plan.status["schedulerAddress"].startswith("tls://demo-scheduler.team.")
-    assert plan.status["certificatesUntil"] == format_time(made.until)
-    assert "'B'" not in repr(made)
-
-
-def test_a_renewed_certificate_is_written_over_the_one_before(make, decide, settled):
-    plan = decide(encrypted(make), **settled, certificates=certificates(make, is_renewed=True))
-    assert patches(plan)["Secret"] == {"data": {"ca.crt": "QQ==", "tls.crt": "Qg=="}}
-
-
-@pytest.mark.parametrize(
-    ("tls", "has_scheduler", "lasts_s", "wants"),
-    [
-        (False, False, None, False),
-        (True, False, 10 * RENEW_BEFORE_S, True),
-        (True, True, None, True),
-        (True, True, 10 * RENEW_BEFORE_S, False),
-        (True, True, RENEW_BEFORE_S - 1, True),
-    ],
-)
-def test_certificates_are_looked_up_when_they_matter(make, tls, has_scheduler, lasts_s, wants):
-    status = None if lasts_s is None else {"certificatesUntil": format_time(make.now + lasts_s)}
-    cluster = encrypted(make, status=status) if tls else make.cluster()
-    pod = make.scheduler_pod() if has_scheduler else None
-    assert wants_certificates(ObservedCluster(cluster, pod), make.now) is wants

@@ -23,8 +23,10 @@ from distributed.utils import Log, Logs
 
 from dask_k8s_jupyter import config
 from dask_k8s_jupyter.clusters.auth import Auth, ClusterAuth, connect
+from dask_k8s_jupyter.clusters.joining import JoiningWorkers
 from dask_k8s_jupyter.clusters.podwatch import PodWatch
 from dask_k8s_jupyter.clusters.servicereach import build_proxied_link
+from dask_k8s_jupyter.clusters.signal import Signal
 from dask_k8s_jupyter.errors import ClusterNotFoundError, DaskKubernetesError, explain
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import ApiError, KubeError, NotFoundError
@@ -39,7 +41,7 @@ from .settings import resolve_classic_settings
 logger = logging.getLogger(__name__)
 
 
-class KubeCluster(SpecCluster):  # type: ignore[misc]
+class KubeCluster(JoiningWorkers, SpecCluster):  # type: ignore[misc]
     """Launch a Dask cluster of bare Pods, without an operator.
 
     This is the way in a namespace where one may create Pods and nothing else. Where the Dask
@@ -159,6 +161,7 @@ class KubeCluster(SpecCluster):  # type: ignore[misc]
         self.namespace = self.settings.namespace or ""
         self._client: KubeClient | None = None
         self._workshop: Workshop | None = None
+        self._workers_signal = Signal()
         kwargs.pop("quiet", None)
         try:
             super().__init__(name=self.settings.name, security=security, **kwargs)
@@ -341,19 +344,9 @@ class KubeCluster(SpecCluster):  # type: ignore[misc]
     async def _wait_for_workers(self, n_workers: int = 0, timeout: float | None = None) -> None:
         """Wait until enough have joined; workers that cannot start end the wait with the reason."""
         selector = f"{names.CLUSTER_NAME_LABEL}={self.name},{names.COMPONENT_LABEL}={names.WORKER}"
-        what = f"A worker of Dask cluster {self.namespace}/{self.name}"
+        what = f"Dask cluster {self.namespace}/{self.name}"
         async with PodWatch(self._connection, self.namespace, selector) as watch:
-            joined = asyncio.ensure_future(super()._wait_for_workers(n_workers, timeout))
-            failed = asyncio.ensure_future(watch.wait_failed(what))
-            try:
-                await asyncio.wait((joined, failed), return_when=asyncio.FIRST_COMPLETED)
-                if not joined.done():
-                    raise failed.result()
-                joined.result()
-            finally:
-                joined.cancel()
-                failed.cancel()
-                await asyncio.gather(joined, failed, return_exceptions=True)
+            await self._wait_joined(watch, what, n_workers, timeout)
 
     async def _get_logs(
         self, cluster: bool = True, scheduler: bool = True, workers: Any = True

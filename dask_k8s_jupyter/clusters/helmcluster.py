@@ -1,15 +1,15 @@
 """HelmCluster: a Dask cluster that a Helm release of the Dask chart runs, as a cluster manager.
 
 Guarantees that it only ever connects: close() leaves the release as it is; that no helm and no
-kubectl is needed; that workers which leave hand over what they hold before their Pods go. Refuses
-to adapt, and to install or upgrade releases: that is helm's.
+kubectl is needed; that workers which leave hand over what they hold before their Pods go; that it
+waits on watches. Refuses to adapt, and to install or upgrade releases: that is helm's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any, NoReturn
 
 from distributed.core import Status, rpc
@@ -25,15 +25,18 @@ from dask_k8s_operator.resources.names import COMM_PORT, DASHBOARD_PORT
 
 from .auth import Auth, ClusterAuth, connect
 from .checks import check_count
-from .helmrelease import Release, find_release
+from .helmrelease import Manifest, Release, find_release
 from .helmscale import retire_before_scaling_down
+from .joining import JoiningWorkers
 from .observed import ObservedWorkers
 from .podwatch import PodWatch
 from .reach import Address
 from .servicereach import Wish, build_proxied_link, reach_service, wants_local_dashboard
+from .signal import Signal
+from .workers import subscribe_once_there
 
 
-class HelmCluster(ObservedWorkers, Cluster):  # type: ignore[misc]
+class HelmCluster(JoiningWorkers, ObservedWorkers, Cluster):  # type: ignore[misc]
     """Connect to the Dask cluster that a Helm release runs.
 
     The release is found by what Helm leaves in Kubernetes; no helm program is needed. Closing it
@@ -75,6 +78,8 @@ class HelmCluster(ObservedWorkers, Cluster):  # type: ignore[misc]
     ...     client = cluster.get_client()
     """
 
+    _watch_worker_status_task: asyncio.Task[None] | None
+
     def __init__(
         self,
         release_name: str | None = None,
@@ -101,6 +106,7 @@ class HelmCluster(ObservedWorkers, Cluster):  # type: ignore[misc]
         self._client: KubeClient | None = None
         self._release: Release | None = None
         self._ways = contextlib.AsyncExitStack()
+        self._workers_signal = Signal()
         super().__init__(name=name or release_name, **kwargs)
         if not self.called_from_running_loop:
             self._start_in_thread()
@@ -246,6 +252,10 @@ class HelmCluster(ObservedWorkers, Cluster):  # type: ignore[misc]
     async def _close(self) -> None:
         if self.status in (Status.closing, Status.closed):
             return
+        watching, self._watch_worker_status_task = self._watch_worker_status_task, None
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
         try:
             await super()._close()
         finally:
@@ -281,6 +291,22 @@ class HelmCluster(ObservedWorkers, Cluster):  # type: ignore[misc]
         except KubeError as error:
             raise explain(error) from error
 
+    async def _wait_for_workers(self, n_workers: int = 0, timeout: float | None = None) -> None:
+        """Wait until enough have joined; workers that cannot start end the wait with the reason."""
+        release = await self._find_release()
+        what = f"Helm release {self.namespace}/{self.release_name}"
+        selector = _common_selector(release.workers.values() or (release.scheduler,))
+        async with PodWatch(self._connection, self.namespace, selector) as watch:
+            await self._wait_joined(watch, what, n_workers, timeout)
+
+    async def _watch_worker_status(self, comm: Any) -> None:
+        """Follow the workers, anew when the connection breaks or the scheduler is replaced."""
+        while True:
+            await super()._watch_worker_status(comm)
+            comm, self.scheduler_info = await subscribe_once_there(self.scheduler_comm)
+            self._watch_worker_status_comm = comm
+            self._workers_signal.tell()
+
     async def _get_logs(self) -> Logs:
         release = await self._find_release()
         client = self._connection
@@ -309,6 +335,13 @@ def _build_wish(port_forward: bool | int, node_host: str | None, node_port: int 
 def _selector_of(deployment: Any) -> str:
     labels = deployment["spec"]["selector"]["matchLabels"]
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def _common_selector(deployments: Iterable[Manifest]) -> str:
+    """What selects the Pods of all of some Deployments, or else at least those of the first."""
+    labels = [dict(each["spec"]["selector"]["matchLabels"]) for each in deployments]
+    common = set.intersection(*(set(each.items()) for each in labels))
+    return ",".join(f"{key}={value}" for key, value in sorted(common or labels[0].items()))
 
 
 async def _read_log(client: KubeClient, namespace: str, pod: str) -> str:

@@ -4,8 +4,9 @@ Kubernetes chooses which Pods of a Deployment go. So before it is asked to, the 
 least are retired by the scheduler, and their Pods are marked as the cheapest to delete
 (``controller.kubernetes.io/pod-deletion-cost``).
 
-Guarantees that only Pods of the very Deployment are chosen. Refuses to stand in the way: where the
-scheduler does not answer or we may not mark Pods, Kubernetes chooses alone, and a warning says so.
+Guarantees that only Pods of the very Deployment are chosen, and that a warning says what could not
+be handed over. Refuses to stand in the way: where the scheduler does not answer or we may not mark
+Pods, Kubernetes chooses alone, and a warning says so.
 """
 
 from __future__ import annotations
@@ -26,6 +27,35 @@ Manifest = Mapping[str, Any]
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 CHEAPEST = "-1000"
 REPLICA_SETS = Kind("apps", "v1", "replicasets", "ReplicaSet")
+
+
+def match_workers(
+    pods: Iterable[Manifest], workers: Mapping[str, Mapping[str, Any]]
+) -> dict[str, set[str]]:
+    """Find the addresses of the workers of each Pod, by the Pods' names.
+
+    A worker that is called as a Pod is that Pod's, all others go by address. Pods that share an
+    address (``hostNetwork``) have all the workers there.
+
+    Examples
+    --------
+    >>> pod = {"metadata": {"name": "a"}, "status": {"podIPs": [{"ip": "fd00::1"}]}}
+    >>> match_workers([pod], {"tcp://[fd00::1]:1": {}, "tcp://10.0.0.9:1": {"name": "a"}})["a"] == {
+    ...     "tcp://[fd00::1]:1", "tcp://10.0.0.9:1"}
+    True
+    """
+    pods = list(pods)
+    names = {str(pod["metadata"]["name"]) for pod in pods}
+    matched: dict[str, set[str]] = {name: set() for name in names}
+    for address, worker in workers.items():
+        called = str(worker.get("name", ""))
+        if called in names:
+            matched[called].add(address)
+            continue
+        for pod in pods:
+            if _host(address) in _hosts(pod):
+                matched[str(pod["metadata"]["name"])].add(address)
+    return matched
 
 
 def choose_leavers(
@@ -50,18 +80,14 @@ def choose_leavers(
     >>> [pod["metadata"]["name"] for pod in choose_leavers(pods, held, 1)]
     ['b']
     """
-    loads: dict[str, tuple[int, float]] = {}
-    for address, worker in workers.items():
-        metrics = worker.get("metrics") or {}
-        states = metrics.get("task_counts") or {}
-        busy = int(states.get("executing", metrics.get("executing", 0)))
-        managed = float(metrics.get("managed_bytes", metrics.get("memory", 0)))
-        ip = _host(address)
-        before = loads.get(ip, (0, 0.0))
-        loads[ip] = (before[0] + busy, before[1] + managed)
+    pods = list(pods)
+    matched = match_workers(pods, workers)
 
     def load(pod: Manifest) -> tuple[int, float]:
-        return loads.get((pod.get("status") or {}).get("podIP", ""), (-1, 0.0))
+        loads = [_load(workers[each]) for each in matched[pod["metadata"]["name"]]]
+        if not loads:
+            return -1, 0.0
+        return sum(busy for busy, _ in loads), sum(held for _, held in loads)
 
     ordered = sorted(pods, key=lambda pod: (load(pod), pod["metadata"]["name"]))
     return ordered[: max(0, len(ordered) - n_workers)]
@@ -90,13 +116,48 @@ async def retire_before_scaling_down(
         pods = await _list_pods(client, deployment)
         workers = (await scheduler.identity())["workers"]
         leavers = choose_leavers(pods, workers, n_workers)
-        ips = {(pod.get("status") or {}).get("podIP") for pod in leavers}
-        addresses = [address for address in workers if _host(address) in ips]
         await asyncio.gather(*(_mark(client, pod) for pod in leavers))
-        if addresses:
-            await scheduler.retire_workers(workers=addresses, close_workers=False, remove=False)
+        await _retire(scheduler, where, choose_addresses(pods, leavers, workers))
     except (KubeError, OSError) as error:
         logger.warning("Kubernetes chooses which workers of Deployment %s go: %s", where, error)
+
+
+def choose_addresses(
+    pods: Iterable[Manifest], leavers: Iterable[Manifest], workers: Mapping[str, Mapping[str, Any]]
+) -> set[str]:
+    """Choose the workers to retire: those of Pods that leave, and of no Pod that stays."""
+    matched = match_workers(pods, workers)
+    leaving = {str(pod["metadata"]["name"]) for pod in leavers}
+    chosen = {address for name in leaving for address in matched[name]}
+    for name, addresses in matched.items():
+        if name not in leaving:
+            chosen -= addresses
+    return chosen
+
+
+async def _retire(scheduler: Any, where: str, addresses: set[str]) -> None:
+    """Let workers hand over what they hold; say what nobody could take."""
+    if not addresses:
+        return
+    wanted = sorted(addresses)
+    retired = await scheduler.retire_workers(workers=wanted, close_workers=False, remove=False)
+    stuck = addresses - set(retired)
+    if stuck:
+        logger.warning(
+            "No other worker could take the results that %d of the workers of Deployment %s hold; "
+            "they go all the same, and what is still needed of it is computed again: %s",
+            len(stuck),
+            where,
+            ", ".join(sorted(stuck)),
+        )
+
+
+def _load(worker: Mapping[str, Any]) -> tuple[int, float]:
+    """How many tasks a worker runs, and how many bytes it holds."""
+    metrics = worker.get("metrics") or {}
+    states = metrics.get("task_counts") or {}
+    busy = int(states.get("executing", metrics.get("executing", 0)))
+    return busy, float(metrics.get("managed_bytes", metrics.get("memory", 0)))
 
 
 async def _list_pods(client: KubeClient, deployment: Manifest) -> list[Manifest]:
@@ -128,3 +189,10 @@ async def _mark(client: KubeClient, pod: Manifest) -> None:
 
 def _host(address: str) -> str:
     return urlsplit(address).hostname or ""
+
+
+def _hosts(pod: Manifest) -> set[str]:
+    # On two stacks a worker may listen on the address that is not the Pod's first.
+    status = pod.get("status") or {}
+    addresses = [status.get("podIP"), *(each.get("ip") for each in status.get("podIPs") or ())]
+    return {str(address) for address in addresses if address}

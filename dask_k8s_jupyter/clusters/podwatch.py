@@ -145,15 +145,15 @@ class PodWatch:
     def __init__(self, client: KubeClient, namespace: str, label_selector: str) -> None:
         self._client = client
         self._namespace = namespace
-        self._changes = Signal()
+        self.changes = Signal()
         self._task: asyncio.Task[None] | None = None
         self._informer = Informer(
             client,
             PODS,
             namespace,
             label_selector=label_selector,
-            on_change=lambda old, new: self._changes.tell(),
-            on_error=lambda error: self._changes.tell(),
+            on_change=lambda old, new: self.changes.tell(),
+            on_error=lambda error: self.changes.tell(),
         )
 
     async def __aenter__(self) -> PodWatch:
@@ -198,7 +198,7 @@ class PodWatch:
         deadline = time.monotonic() + timeout_s
         unschedulable_since: float | None = None
         while True:
-            change = self._changes.next()
+            change = self.changes.next()
             self._raise_if_unreachable()
             verdicts = [(pod, judge_pod(pod)) for pod in self.pods]
             for pod, verdict in verdicts:
@@ -223,15 +223,13 @@ class PodWatch:
                 )
             await wait_any(change, timeout_s=left_s)
 
-    async def wait_failed(self, what: str) -> DaskKubernetesError:
-        """Wait until one of the Pods cannot start, for as long as that takes; return why."""
-        while True:
-            change = self._changes.next()
-            for pod in self.pods:
-                verdict = judge_pod(pod)
-                if verdict.outcome == "failed":
-                    return await self._build_error(what, pod, verdict)
-            await wait_any(change)
+    async def find_failed(self, what: str) -> DaskKubernetesError | None:
+        """Say why one of the Pods cannot start; None when none has failed."""
+        for pod in self.pods:
+            verdict = judge_pod(pod)
+            if verdict.outcome == "failed":
+                return await self._build_error(what, pod, verdict)
+        return None
 
     def _raise_if_unreachable(self) -> None:
         if self._informer.error is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from distributed.objects import SchedulerInfo
@@ -20,6 +21,7 @@ from .watched import WatchedCluster
 
 # A worker joins first and says a moment later that it runs, which the scheduler tells nobody.
 SETTLE_S = 0.05
+_SETTLING = ("undefined", "created", "init", "starting")
 
 
 async def wait_for_workers(
@@ -51,17 +53,26 @@ async def wait_for_workers(
     while True:
         changes = (joined.next(), session.watched.changes.next())
         info = SchedulerInfo(await scheduler.identity())
-        workers = info["workers"].values()
-        running = sum(worker["status"] == "running" for worker in workers)
+        running, is_settling = count_running(info)
         if running >= n_workers:
             return info
         await _raise_if_degraded(session)
         left_s = None if deadline is None else deadline - time.monotonic()
         if left_s is not None and left_s <= 0:
             raise _build_timeout(session, running, n_workers, timeout_s)
-        if running < len(workers):
-            left_s = SETTLE_S
-        await wait_any(*changes, timeout_s=left_s)
+        await wait_any(*changes, timeout_s=SETTLE_S if is_settling else left_s)
+
+
+def count_running(info: Mapping[str, Any]) -> tuple[int, bool]:
+    """Count the workers that run, and say whether one has joined and is about to.
+
+    Examples
+    --------
+    >>> count_running({"workers": {"a": {"status": "running"}, "b": {"status": "init"}}})
+    (1, True)
+    """
+    states = [worker["status"] for worker in info["workers"].values()]
+    return states.count("running"), any(state in _SETTLING for state in states)
 
 
 def _build_timeout(
@@ -96,9 +107,29 @@ async def subscribe_again(session: Session, scheduler: Any) -> tuple[Any, Schedu
     scheduler
         ``distributed.core.rpc`` of its scheduler.
     """
+
+    async def wait_ready() -> None:
+        await _wait_scheduler_ready(session.watched)
+
+    return await subscribe_once_there(scheduler, wait_ready)
+
+
+async def subscribe_once_there(
+    scheduler: Any, wait_ready: Callable[[], Awaitable[None]] | None = None
+) -> tuple[Any, SchedulerInfo]:
+    """Subscribe to a scheduler's workers as soon as it answers, with longer and longer pauses.
+
+    Parameters
+    ----------
+    scheduler
+        ``distributed.core.rpc`` of the scheduler.
+    wait_ready
+        Waits until it is worth a try.
+    """
     pause_s = 0.1
     while True:
-        await _wait_scheduler_ready(session.watched)
+        if wait_ready is not None:
+            await wait_ready()
         try:
             comm = await scheduler.live_comm()
             comm.name = "Cluster worker status"

@@ -5,13 +5,19 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from dask_k8s_jupyter.clusters.helmcluster import HelmCluster
 from dask_k8s_jupyter.clusters.helmrelease import ReleaseRecord, parse_record, pick_release
-from dask_k8s_jupyter.clusters.helmscale import choose_leavers
+from dask_k8s_jupyter.clusters.helmscale import (
+    choose_addresses,
+    choose_leavers,
+    match_workers,
+    retire_before_scaling_down,
+)
 from dask_k8s_jupyter.errors import ClusterNotFoundError, InvalidSpecError
 
 RECORD = {
@@ -124,6 +130,83 @@ def test_pods_without_workers_go_first_then_those_that_do_least() -> None:
     for stay, gone in ((3, ["d"]), (2, ["d", "c"]), (1, ["d", "c", "b"]), (9, [])):
         leavers = choose_leavers(pods, workers, stay)
         assert [each["metadata"]["name"] for each in leavers] == gone
+
+
+def test_workers_belong_to_pods_by_name_then_by_any_address() -> None:
+    two_stacks = {"podIP": "10.0.0.2", "podIPs": [{"ip": "10.0.0.2"}, {"ip": "fd00::2"}]}
+    pods = [
+        pod("a", "10.0.0.1"),
+        {"metadata": {"name": "b"}, "status": two_stacks},
+        pod("c", "192.168.0.1"),  # these two share their node's network
+        pod("d", "192.168.0.1"),
+    ]
+    workers: dict[str, Any] = {
+        "tcp://10.0.0.1:1": {"name": "tcp://10.0.0.1:1"},
+        "tcp://[fd00::2]:1": {},
+        "tcp://192.168.0.1:1": {"name": "d"},
+        "tcp://192.168.0.1:2": {"name": 7},
+        "tcp://10.9.9.9:1": {},
+    }
+    assert match_workers(pods, workers) == {
+        "a": {"tcp://10.0.0.1:1"},
+        "b": {"tcp://[fd00::2]:1"},
+        "c": {"tcp://192.168.0.1:2"},
+        "d": {"tcp://192.168.0.1:1", "tcp://192.168.0.1:2"},
+    }
+    # Whose the unnamed one is nobody knows: it is retired when no Pod stays that it may run in.
+    assert choose_addresses(pods, pods[3:], workers) == {"tcp://192.168.0.1:1"}
+    assert choose_addresses(pods, pods[2:], workers) == {
+        "tcp://192.168.0.1:1",
+        "tcp://192.168.0.1:2",
+    }
+
+
+class Kubernetes:
+    """One Deployment with two Pods."""
+
+    async def list(self, kind: Any, namespace: str, label_selector: str) -> Any:
+        owner = "uid-of-deployment" if kind.plural == "replicasets" else "uid-of-set"
+        names = ["set"] if kind.plural == "replicasets" else ["a", "b"]
+        items = [
+            {
+                "metadata": {
+                    "name": name,
+                    "namespace": namespace,
+                    "uid": "uid-of-set" if name == "set" else name,
+                    "ownerReferences": [{"uid": owner}],
+                },
+                "status": {"podIP": f"10.0.0.{number}"},
+            }
+            for number, name in enumerate(names)
+        ]
+        return SimpleNamespace(items=items)
+
+    async def patch(self, kind: Any, name: str, patch: Any, namespace: str) -> None:
+        pass
+
+
+class Scheduler:
+    """Two workers, whose results nobody but the other can take."""
+
+    async def identity(self) -> Any:
+        return {"workers": {f"tcp://10.0.0.{number}:1": {} for number in range(2)}}
+
+    async def retire_workers(self, workers: list[str], **how: bool) -> dict[str, Any]:
+        return {} if len(workers) == 2 else dict.fromkeys(workers)
+
+
+@pytest.mark.parametrize(("n_workers", "is_told"), [(1, False), (0, True)])
+async def test_results_that_nobody_could_take_are_not_lost_silently(
+    n_workers: int, is_told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployment = {
+        "metadata": {"name": "workers", "namespace": "team", "uid": "uid-of-deployment"},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "dask"}}},
+    }
+    kubernetes: Any = Kubernetes()
+    await retire_before_scaling_down(kubernetes, Scheduler(), deployment, n_workers)
+    said = "results that 2 of the workers of Deployment team/workers hold"
+    assert (said in caplog.text) is is_told
 
 
 def test_a_release_has_to_be_named() -> None:

@@ -21,7 +21,7 @@ from . import __version__
 from .health import HealthServer
 from .kube import KubeClient, LeaderElection
 from .kube.errors import KubeError
-from .plugins import load_plugins
+from .plugins import PluginsStuckError, load_plugins
 from .resources.times import format_time
 from .running import Operator
 from .scheduler import SchedulerClient
@@ -121,6 +121,11 @@ def main() -> None:
         asyncio.run(operate(settings))
     except KubeError as error:
         sys.exit(f"dask-k8s-operator: {error}")
+    except PluginsStuckError as error:
+        logger.critical("%s: ending the process, so that another operator can lead", error)
+        logging.shutdown()
+        # Not sys.exit: that would wait for the handler's thread.
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ imported only where there is a plugin.
 Guarantees that a plugin that cannot be loaded is named in the log and in ``/readyz``, and stops
 neither the operator nor the other plugins; that handlers run in a thread and an event loop of
 their own, where one that blocks does not hold the operator up, and only while this operator has
-its turn. Refuses to judge what handlers do.
+its turn: a handler that does not end in time then ends the process. Refuses to judge what handlers
+do.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -25,6 +26,12 @@ logger = logging.getLogger("dask_k8s_operator")
 GROUP = "dask_operator_plugin"
 RETRY_S = 30.0
 END_S = 10.0
+# kopf gives handlers two seconds; a lease that was lost may be somebody else's after three.
+HANDLERS_END_S = 0.5
+
+
+class PluginsStuckError(Exception):
+    """A handler goes on although its operator's turn is over; a thread cannot be ended."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +66,25 @@ class Plugins:
         lines = [str(plugin) for plugin in self.plugins]
         return [*lines, f"plugins: {self._host_problem}"] if self._host_problem else lines
 
-    async def run(self) -> None:
-        """Run the handlers until cancelled; return at once where there are none."""
+    async def run(self, grace_s: Callable[[], float] = lambda: END_S) -> None:
+        """Run the handlers until cancelled; return at once where there are none.
+
+        ``grace_s`` is asked then how long they may take to end.
+
+        Raises
+        ------
+        PluginsStuckError
+            When they take longer: nothing but the end of the process ends them.
+        """
         if all(plugin.problem for plugin in self.plugins):
             return
         while True:
             host = _Host(self._namespaces)
             try:
-                await host.run()
+                await host.run(grace_s)
                 self._host_problem = "kopf has ended"
+            except PluginsStuckError:
+                raise
             except Exception as error:
                 self._host_problem = f"kopf failed: {error}"
                 logger.exception("plugins: kopf failed; again in %.0f s", RETRY_S)
@@ -83,7 +100,7 @@ class _Host:
         self._stop = threading.Event()
         self._failure: BaseException | None = None
 
-    async def run(self) -> None:
+    async def run(self, grace_s: Callable[[], float]) -> None:
         """Run until cancelled; raise what kopf raised."""
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
@@ -102,7 +119,12 @@ class _Host:
             await ended.wait()
         except asyncio.CancelledError:
             self._stop.set()
-            await asyncio.wait((asyncio.ensure_future(ended.wait()),), timeout=END_S)
+            given_s = grace_s()
+            try:
+                await asyncio.wait_for(ended.wait(), given_s)
+            except asyncio.TimeoutError:  # the builtin one only from Python 3.11
+                message = f"a plugin's handler did not end within {given_s:.1f} s"
+                raise PluginsStuckError(message) from None
             raise
         if self._failure is not None:
             raise RuntimeError(f"{type(self._failure).__name__}: {self._failure}")
@@ -117,6 +139,7 @@ class _Host:
         # Else kopf lists namespaces and definitions, which the operator may not; forbidden to, it
         # tries for a minute before any handler runs. A plugin may set it back at its startup.
         settings.scanning.disabled = True
+        settings.queueing.exit_timeout = HANDLERS_END_S
         # Our lease decides who works: kopf's own peering would only add another one.
         kopf.run(standalone=True, settings=settings, stop_flag=self._stop, **scope)
 

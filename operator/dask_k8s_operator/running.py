@@ -2,7 +2,8 @@
 
 Guarantees that a controller works only while the lease is held (or none is wanted), that every
 turn begins with a fresh picture of the world, and that plugins run only beside a working
-controller. Refuses to outlive a failure of the controller: that is raised.
+controller: both are told to end at once, and have done so before somebody else may lead. Refuses to
+outlive a failure of the controller, or a plugin that does not end: that is raised.
 """
 
 from __future__ import annotations
@@ -104,13 +105,18 @@ class Operator:
 
     async def _work(self) -> None:
         self.controller = controller = self.build_controller()
-        plugins = asyncio.ensure_future(self._plugins.run())
+        plugins = asyncio.ensure_future(self._plugins.run(self._grace_s))
+        working = asyncio.ensure_future(controller.run(self._grace_s))
         try:
-            await controller.run(self._grace_s)
+            await asyncio.wait((working,))
         finally:
+            working.cancel()
             plugins.cancel()
-            await asyncio.wait((plugins,))
+            await asyncio.wait((working, plugins))
             self.controller = None
+            for task in (working, plugins):
+                if not task.cancelled():
+                    task.result()
 
     def build_controller(self) -> Controller:
         """Build the controller of one turn."""

@@ -1,7 +1,7 @@
 """What an administrator can choose, by flag or by environment variable.
 
-Guarantees that every setting says its unit and its default. Refuses a value that cannot work, by
-name.
+Guarantees that every setting says its unit and its default. Refuses a value that cannot work,
+whichever way it came, by the name of its flag.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from .resources.manifests import HEALTH_PORT, LEASE_NAME
 PREFIX = "DASK_K8S_OPERATOR_"
 # As dask.config reads kubernetes.controller.worker-allocation.
 ALLOCATION_PREFIX = "DASK_KUBERNETES__CONTROLLER__WORKER_ALLOCATION__"
+
+# The last two are kopf's words for text.
+LOG_FORMATS = ("text", "json", "plain", "full")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+_SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True)
@@ -84,18 +89,15 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         if given.namespace:
             parser.error("--all-namespaces and --namespace exclude each other")
         namespaces = []
-    if given.concurrency < 1:
-        parser.error("--concurrency must be at least 1")
-    if given.worker_batch_size < 0 or given.worker_batch_delay < 0:
-        parser.error("--worker-batch-size and --worker-batch-delay must not be negative")
+    _refuse_what_cannot_work(parser, given)
     return Settings(
         namespaces=tuple(dict.fromkeys(namespaces)),
         log_format="json" if given.log_format == "json" else "text",
-        log_level=(given.shorthand or given.log_level).upper(),
+        log_level=(given.shorthand or given.log_level.lower()).upper(),
         health_host=given.health_host,
         health_port=given.health_port,
         concurrency=given.concurrency,
-        leader_election=given.leader_election,
+        leader_election=_SWITCHES.get(given.leader_election, given.leader_election),
         lease_namespace=given.lease_namespace or environment.get("POD_NAMESPACE") or None,
         lease_name=given.lease_name,
         identity=environment.get("POD_NAME") or None,
@@ -104,15 +106,43 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     )
 
 
-def _build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
-    def default(name: str, otherwise: str) -> str:
-        return environment.get(PREFIX + name, otherwise)
+def _refuse_what_cannot_work(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    # argparse itself does not look at defaults, which the environment may have given.
+    for flag, value, choices in (
+        ("--log-format", given.log_format, LOG_FORMATS),
+        ("--log-level", given.log_level, LOG_LEVELS),
+        ("--leader-election", given.leader_election, (*_SWITCHES, True, False)),
+    ):
+        if value not in choices:
+            words = ", ".join(choice for choice in choices if isinstance(choice, str))
+            parser.error(f"{flag} cannot be {value!r}: choose from {words}")
+    if given.concurrency < 1:
+        parser.error("--concurrency must be at least 1")
+    if not 0 <= given.health_port <= 65535:
+        parser.error("--health-port must be from 0 to 65535")
+    if given.worker_batch_size < 0 or given.worker_batch_delay < 0:
+        parser.error("--worker-batch-size and --worker-batch-delay must not be negative")
 
+
+def _build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dask-k8s-operator",
         description="Makes DaskClusters and their kin real, on the Kubernetes it runs in.",
         epilog=f"Each flag has a variable, such as {PREFIX}LOG_FORMAT; the flag wins.",
     )
+    _add_scope_flags(parser)
+    _add_log_flags(parser, environment)
+    _add_limit_flags(parser, environment)
+    _add_election_flags(parser, environment)
+    add_allocation_flags(parser, environment)
+    return parser
+
+
+def _default(environment: Mapping[str, str], name: str, otherwise: str) -> str:
+    return environment.get(PREFIX + name, otherwise)
+
+
+def _add_scope_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-A", "--all-namespaces", action="store_true", help="serve all namespaces (the default)"
     )
@@ -123,17 +153,17 @@ def _build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"serve this namespace; may be repeated; all if absent ({PREFIX}NAMESPACES=a,b)",
     )
+
+
+def _add_log_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
     parser.add_argument(
-        "--log-format",
-        # The last two are kopf's words for text.
-        choices=["text", "json", "plain", "full"],
-        default=default("LOG_FORMAT", "text"),
+        "--log-format", choices=LOG_FORMATS, default=_default(environment, "LOG_FORMAT", "text")
     )
     parser.add_argument(
         "--log-level",
-        choices=["debug", "info", "warning", "error"],
+        choices=LOG_LEVELS,
         type=str.lower,
-        default=default("LOG_LEVEL", "info"),
+        default=_default(environment, "LOG_LEVEL", "info"),
     )
     # As kopf's command line has them, which charts and manifests for dask-kubernetes may pass.
     for flag, level in (("verbose", "info"), ("debug", "debug"), ("quiet", "warning")):
@@ -145,25 +175,33 @@ def _build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
             const=level,
             help=f"as --log-level {level}",
         )
+
+
+def _add_limit_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
     parser.add_argument(
-        "--health-host", default=default("HEALTH_HOST", Settings.health_host), metavar="ADDRESS"
+        "--health-host",
+        default=_default(environment, "HEALTH_HOST", Settings.health_host),
+        metavar="ADDRESS",
     )
     parser.add_argument(
         "--health-port",
         type=int,
-        default=default("HEALTH_PORT", str(Settings.health_port)),
+        default=_default(environment, "HEALTH_PORT", str(Settings.health_port)),
         help="port of /healthz, /readyz and /metrics; 0 serves none",
     )
     parser.add_argument(
         "--concurrency",
         type=int,
-        default=default("CONCURRENCY", str(Settings.concurrency)),
+        default=_default(environment, "CONCURRENCY", str(Settings.concurrency)),
         help="requests to the Kubernetes API under way at once, watches apart",
     )
+
+
+def _add_election_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
     parser.add_argument(
         "--leader-election",
         action=argparse.BooleanOptionalAction,
-        default=default("LEADER_ELECTION", "true").lower() not in ("false", "no", "0"),
+        default=_default(environment, "LEADER_ELECTION", "true").lower(),
         help="work only while holding the Lease, so that several operators do not interfere",
     )
     parser.add_argument(
@@ -173,10 +211,10 @@ def _build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="namespace of the Lease; that of the Pod, or of the kubeconfig's context, if absent",
     )
     parser.add_argument(
-        "--lease-name", default=default("LEASE_NAME", Settings.lease_name), metavar="NAME"
+        "--lease-name",
+        default=_default(environment, "LEASE_NAME", Settings.lease_name),
+        metavar="NAME",
     )
-    add_allocation_flags(parser, environment)
-    return parser
 
 
 def add_allocation_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:

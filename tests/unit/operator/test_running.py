@@ -37,7 +37,7 @@ from dask_k8s_operator.settings import Settings, parse_settings
         (["--namespace", "c"], {"NAMESPACES": "a"}, Settings(namespaces=("c",))),
         (
             [],
-            {"LOG_FORMAT": "json", "LOG_LEVEL": "debug"},
+            {"LOG_FORMAT": "json", "LOG_LEVEL": "Debug"},
             Settings(log_format="json", log_level="DEBUG"),
         ),
         (["--health-port", "0"], {"HEALTH_PORT": "9"}, Settings(health_port=0)),
@@ -84,6 +84,24 @@ def test_a_setting_that_cannot_work_is_refused(arguments, capsys):
     with pytest.raises(SystemExit):
         parse_settings(arguments, {})
     assert arguments[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "flag"),
+    [
+        ("LOG_FORMAT", "xml", "--log-format"),
+        ("LOG_LEVEL", "loud", "--log-level"),
+        ("LEADER_ELECTION", "perhaps", "--leader-election"),
+        ("CONCURRENCY", "0", "--concurrency"),
+        ("CONCURRENCY", "many", "--concurrency"),
+        ("HEALTH_PORT", "70000", "--health-port"),
+        ("WORKER_BATCH_SIZE", "-1", "--worker-batch-size"),
+    ],
+)
+def test_a_variable_that_cannot_work_is_refused_too(name, value, flag, capsys):
+    with pytest.raises(SystemExit):
+        parse_settings([], {f"DASK_K8S_OPERATOR_{name}": value})
+    assert flag in capsys.readouterr().err
 
 
 def test_the_json_log_has_one_object_a_line():

@@ -1,17 +1,21 @@
 """Tells when this process and a cluster run different versions of Dask or Python.
 
 Guarantees one warning a cluster, with both numbers and what to change, and one question a worker
-group: workers of a group share an image. Refuses to judge what distributed itself only mentions,
-such as the last digit of Python's version.
+group: workers of a group share an image. What distributed's own client would say of the same
+difference is silenced from then on. Refuses to judge what distributed itself only mentions, such as
+the last digit of Python's version: that stays distributed's to warn of.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import distributed.versions
 from distributed.versions import get_versions
 
 from dask_k8s_jupyter.errors import VersionMismatchWarning
@@ -20,6 +24,57 @@ Packages = Mapping[str, str | None]
 
 SCHEDULER = "the scheduler"
 _COMPARED = ("dask", "distributed")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A package of which a part of the cluster has another version.
+
+    Parameters
+    ----------
+    package
+        Its name; Python is the package "python".
+    here, there
+        Its version in this process and in that part.
+    role
+        What that part is called.
+    """
+
+    package: str
+    here: str
+    there: str
+    role: str
+
+    @property
+    def matters(self) -> bool:
+        """Whether tasks may fail on it."""
+        if self.package == "python":
+            return _minor(self.here) != _minor(self.there)
+        return self.package in _COMPARED
+
+    def __str__(self) -> str:
+        if self.package == "python":
+            return f"Python {_minor(self.here)} here, {_minor(self.there)} in {self.role}"
+        return f"{self.package} {self.here} here, {self.there} in {self.role}"
+
+
+def find_differences(ours: Packages, theirs: Mapping[str, Packages]) -> list[Difference]:
+    """Find what differs between this process and the parts of a cluster.
+
+    Examples
+    --------
+    >>> [str(each) for each in find_differences({"dask": "2"}, {"the scheduler": {"dask": "1"}})]
+    ['dask 2 here, 1 in the scheduler']
+    """
+    order = [*("python", *_COMPARED), *sorted(set(ours) - {"python", *_COMPARED})]
+    found: list[Difference] = []
+    for package in order:
+        here = ours.get(package)
+        for role, packages in theirs.items():
+            there = packages.get(package)
+            if here and there and here != there:
+                found.append(Difference(package, here, there, role))
+    return found
 
 
 def describe_mismatch(ours: Packages, theirs: Mapping[str, Packages]) -> str | None:
@@ -38,21 +93,33 @@ def describe_mismatch(ours: Packages, theirs: Mapping[str, Packages]) -> str | N
     >>> describe_mismatch(here, {"the scheduler": {**here, "python": "3.11.9.final.0"}}) is None
     True
     """
-    differences: list[str] = []
-    for package in ("python", *_COMPARED):
-        here = _shorten(package, ours.get(package))
-        for role, packages in theirs.items():
-            there = _shorten(package, packages.get(package))
-            if here and there and here != there:
-                called = package.capitalize() if package == "python" else package
-                differences.append(f"{called} {here} here, {there} in {role}")
-    if not differences:
+    differences = find_differences(ours, theirs)
+    serious = [str(each) for each in differences if each.matters]
+    if not serious:
         return None
-    return f"{'; '.join(differences)}. {_advise(ours, theirs.values())}"
+    others = [str(each) for each in differences if not each.matters and each.package != "python"]
+    beside = f" (beside it: {'; '.join(others)})" if others else ""
+    return f"{'; '.join(serious)}{beside}. {_advise(ours, theirs.values())}"
+
+
+def silence_distributed(differences: Iterable[Difference]) -> None:
+    """Let distributed's client not say again what was said of these differences.
+
+    Its warning names no cluster but has a table of versions: what is silenced is a table with one
+    of these packages in one of these versions.
+    """
+    for each in differences:
+        if each.matters:
+            row = rf"\| {re.escape(each.package)} +\|[^\n]*{re.escape(each.there)}"
+            warnings.filterwarnings(
+                "ignore",
+                message=rf"Mismatched versions found[\s\S]*{row}",
+                category=distributed.versions.VersionMismatchWarning,
+            )
 
 
 def _advise(ours: Packages, theirs: Iterable[Packages]) -> str:
-    python, dask = _shorten("python", ours.get("python")), ours.get("dask")
+    python, dask = _minor(ours.get("python") or ""), ours.get("dask")
     image = f'image="ghcr.io/dask/dask:{dask}-py{python}"'
     advice = f"Tasks may fail on it: use an image with the versions of here, such as {image}"
     for packages in theirs:
@@ -66,10 +133,8 @@ def _advise(ours: Packages, theirs: Iterable[Packages]) -> str:
     return advice
 
 
-def _shorten(package: str, version: str | None) -> str | None:
-    """A version as far as it has to agree: Python's pickles agree within 3.x."""
-    if version is None or package != "python":
-        return version
+def _minor(version: str) -> str:
+    """Python's version as far as it has to agree: pickles agree within 3.x."""
     return ".".join(version.split(".")[:2])
 
 
@@ -112,9 +177,11 @@ class VersionCheck:
         except OSError:  # gone meanwhile: whoever uses the cluster hears of that
             return
         self._asked.add(SCHEDULER)
-        mismatch = describe_mismatch(get_versions()["packages"], theirs)
+        ours = get_versions()["packages"]
+        mismatch = describe_mismatch(ours, theirs)
         if mismatch and not self._has_warned:
             self._has_warned = True
+            silence_distributed(find_differences(ours, theirs))
             self._say(mismatch)
             warnings.warn(
                 f"DaskCluster {self._cluster}: {mismatch}", VersionMismatchWarning, stacklevel=2

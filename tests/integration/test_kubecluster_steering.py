@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import distributed.versions
 import pytest
 
 from dask_k8s_jupyter import KubeCluster, errors, make_cluster_spec
@@ -102,10 +103,12 @@ async def test_other_versions_there_are_said_in_one_warning(
             await cluster.wait_for_workers(1, timeout=60)
 
             def told() -> list[str]:
-                ours = [w for w in caught if w.category is errors.VersionMismatchWarning]
-                return [str(warning.message) for warning in ours]
+                kinds = (errors.VersionMismatchWarning, distributed.versions.VersionMismatchWarning)
+                return [str(w.message) for w in caught if issubclass(w.category, kinds)]
 
             await wait_until(told, 20, "the versions are compared")
+            async with cluster.get_client():
+                pass
     (said,) = told()
     assert f"DaskCluster {namespace}/demo: dask " in said
     where = "the scheduler" if role == "scheduler" else "the workers of demo-default"

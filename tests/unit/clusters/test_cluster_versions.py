@@ -5,7 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import distributed.versions
 import pytest
+from distributed.versions import error_message
 
 from dask_k8s_jupyter.clusters import versions
 from dask_k8s_jupyter.clusters.versions import SCHEDULER, VersionCheck, describe_mismatch
@@ -22,6 +24,11 @@ OTHER_PYTHON = {**HERE, "python": "3.13.1.final.0"}
         (HERE, []),
         ({**HERE, "python": "3.11.9.final.0"}, []),
         ({**HERE, "distributed": None}, []),
+        ({**HERE, "numpy": "1.26.4"}, []),
+        (
+            {**OLD_DASK, "numpy": "1.26.4"},
+            ["dask 2026.8.0 here", "(beside it: numpy 2.4.6 here, 1.26.4 in the scheduler)"],
+        ),
         (OTHER_PYTHON, ["Python 3.11 here, 3.13 in the scheduler", "dask:2026.8.0-py3.11"]),
         (
             OLD_DASK,
@@ -34,7 +41,7 @@ OTHER_PYTHON = {**HERE, "python": "3.13.1.final.0"}
     ],
 )
 def test_what_differs_is_said(there: dict[str, str | None], said: list[str]) -> None:
-    told = describe_mismatch(HERE, {SCHEDULER: there})
+    told = describe_mismatch({**HERE, "numpy": "2.4.6"}, {SCHEDULER: there})
     assert (told is None) == (not said)
     for part in said:
         assert part in (told or "")
@@ -92,6 +99,32 @@ async def test_there_is_one_warning_however_much_differs() -> None:
     assert len(said) == 1
     assert "3.13 in the workers of demo-default" in said[0]
     assert "2024.1.0 in the scheduler" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("of_scheduler", "of_workers", "is_silenced"),
+    [
+        (OLD_DASK, OLD_DASK, True),
+        (HERE, OLD_DASK, True),
+        (OTHER_PYTHON, OTHER_PYTHON, True),
+        (HERE, {**HERE, "dask": "2023.1.0"}, False),
+        (HERE, {**HERE, "python": "3.11.9.final.0"}, False),
+    ],
+)
+async def test_distributed_does_not_say_it_again_and_says_what_is_something_else(
+    of_scheduler: dict[str, Any], of_workers: dict[str, Any], is_silenced: bool
+) -> None:
+    table = error_message(
+        {"packages": of_scheduler}, {"tcp://one": {"packages": of_workers}}, {"packages": HERE}
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        scheduler = Scheduler({**OLD_DASK, **OTHER_PYTHON}, OLD_DASK)
+        await VersionCheck("default/demo", print).check(scheduler, _workers("demo-default-worker"))
+        warnings.warn(distributed.versions.VersionMismatchWarning(table["warning"]), stacklevel=1)
+    kinds = [warning.category for warning in caught]
+    theirs = [] if is_silenced else [distributed.versions.VersionMismatchWarning]
+    assert kinds == [VersionMismatchWarning, *theirs]
 
 
 async def test_workers_that_join_later_are_checked_too() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dask_k8s_operator.kube import KubeClient, PortForward
+from dask_k8s_operator.kube import KubeClient, PortForward, portforward
 from dask_k8s_operator.kube.errors import ApiError, NotFoundError
 from dask_k8s_operator.resources.kinds import PODS
 
@@ -122,6 +122,20 @@ async def test_large_transfers_arrive_whole_both_ways(tunnel: PortForward) -> No
 
 
 async def test_an_answer_arrives_after_the_asker_stopped_writing(tunnel: PortForward) -> None:
+    reader, writer = await asyncio.open_connection(*tunnel.address)
+    writer.write(b"Ehello")
+    writer.write_eof()
+    assert await asyncio.wait_for(reader.read(), 10) == b"hello"
+    writer.close()
+
+
+async def test_an_api_that_knows_no_streams_is_spoken_to_in_channels(
+    tunnel: PortForward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An API before 1.31 chooses channels from what it is offered; here nothing else is.
+    monkeypatch.setattr(portforward, "OFFERED", (portforward.CHANNELS,))
+    assert await _echo(tunnel, b"first") == b"first"
+    assert await _echo(tunnel, b"x" * MEGABYTE) == b"x" * MEGABYTE
     reader, writer = await asyncio.open_connection(*tunnel.address)
     writer.write(b"Ehello")
     writer.write_eof()

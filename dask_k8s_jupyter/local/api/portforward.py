@@ -19,7 +19,9 @@ from typing import Protocol
 import aiohttp
 from aiohttp import WSMsgType, web
 
-from . import spdy, statuses
+from dask_k8s_operator.kube import spdy
+
+from . import statuses
 
 CHANNELS = "v4.channel.k8s.io"
 TUNNEL = "SPDY/3.1+portforward.k8s.io"
@@ -260,7 +262,7 @@ class SpdySession:
             queue = self._inbound.get(frame.stream_id)
             if queue is not None:
                 if frame.payload:
-                    await queue.put(frame.payload)
+                    await queue.put(bytes(frame.payload))
                 if frame.is_final:
                     await queue.put(b"")
         elif frame.type == spdy.RST_STREAM:

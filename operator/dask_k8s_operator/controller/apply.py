@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..kube import KubeClient
+from ..kube.client import DEFAULT_CONCURRENCY
 from ..kube.errors import (
     AlreadyExistsError,
     ApiError,
@@ -22,7 +23,6 @@ from ..kube.errors import (
     NotFoundError,
     TooManyRequestsError,
 )
-from ..kube.transport import DEFAULT_CONCURRENCY
 from ..reconcile.plan import Create, Delete, Manifest, Patch, Plan, Refusal, Write
 from ..resources.kinds import Kind
 from ..resources.names import WORKER_GROUP_LABEL

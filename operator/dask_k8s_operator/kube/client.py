@@ -10,26 +10,30 @@ fiftieth.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal
-
-import aiohttp
+from typing import TYPE_CHECKING, Any, Literal
 
 from dask_k8s_operator.resources.kinds import PODS, SELF_SUBJECT_ACCESS_REVIEWS, Kind
 
 from .auth import Credentials, load_credentials
 from .errors import Target, build_not_kubernetes_error
 from .stream import WatchEvent, iterate_lines, iterate_watch_events
-from .transport import DEFAULT_CONCURRENCY, Params, Transport
 from .usage import ApiUsage
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from .transport import Params
 
 JsonObject = dict[str, Any]
 PatchType = Literal["merge", "json", "apply", "strategic"]
 
+DEFAULT_CONCURRENCY = 50
 DEFAULT_FIELD_MANAGER = "dask-k8s"
 PAGE_SIZE = 500
 # Real API servers end a watch within the hour; shorter ones spread again over its replicas.
@@ -70,6 +74,9 @@ class KubeClient:
     """
 
     def __init__(self, credentials: Credentials, *, concurrency: int = DEFAULT_CONCURRENCY) -> None:
+        # Importing aiohttp costs a fifth of importing distributed: whoever never connects need not.
+        from .transport import Transport
+
         self._credentials = credentials
         self._transport = Transport(credentials, concurrency=concurrency)
 
@@ -349,6 +356,15 @@ class KubeClient:
         return await self._transport.json(
             method, path, target, params=params, body=body, content_type=content_type
         )
+
+    def upgrade(
+        self, path: str, params: Params, protocols: tuple[str, ...], target: Target
+    ) -> AbstractAsyncContextManager[tuple[str, asyncio.Transport]]:
+        """Ask for a websocket; gives the subprotocol that the API chose and the bare connection.
+
+        What the API sends unasked is lost: only for subprotocols in which the client begins.
+        """
+        return self._transport.upgrade(path, target, params, protocols)
 
     def websocket(
         self, path: str, params: Params, protocols: tuple[str, ...], target: Target | None = None

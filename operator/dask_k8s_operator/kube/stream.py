@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import orjson
 
 from .errors import Target, build_api_error, build_not_kubernetes_error
+
+if TYPE_CHECKING:
+    import aiohttp
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,10 @@ from .errors import (
     build_not_kubernetes_error,
 )
 from .usage import ApiUsage
+from .websocket import build_handshake
 
 Params = Mapping[str, str | int | None]
 
-DEFAULT_CONCURRENCY = 50
 CONNECT_TIMEOUT_S = 10.0
 # The API itself gives up on a request after a minute.
 READ_TIMEOUT_S = 70.0
@@ -53,7 +53,7 @@ class Transport:
         How many requests may be under way at once; streams do not count.
     """
 
-    def __init__(self, credentials: Credentials, *, concurrency: int = DEFAULT_CONCURRENCY) -> None:
+    def __init__(self, credentials: Credentials, *, concurrency: int) -> None:
         self.usage = ApiUsage()
         self._credentials = credentials
         self._slots = asyncio.Semaphore(concurrency)
@@ -121,13 +121,14 @@ class Transport:
         body: Any = None,
         content_type: str | None = None,
         *,
+        extra_headers: Mapping[str, str] | None = None,
         read_s: float | None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request, hand over the answer unread; ``read_s`` of silence end it, if any."""
         payload = None if body is None else orjson.dumps(body)
         timeout = aiohttp.ClientTimeout(None, sock_connect=CONNECT_TIMEOUT_S, sock_read=read_s)
         for renew in (False, True):
-            headers = await self._headers(renew=renew)
+            headers = {**await self._headers(renew=renew), **(extra_headers or {})}
             if payload is not None:
                 headers["Content-Type"] = content_type or "application/json"
             with _translated(self._credentials.host):
@@ -147,6 +148,23 @@ class Transport:
                     error = await _read_error(response, target)
             if error.status != 401 or renew:
                 raise error
+
+    @asynccontextmanager
+    async def upgrade(
+        self, path: str, target: Target, params: Params, protocols: tuple[str, ...]
+    ) -> AsyncIterator[tuple[str, asyncio.Transport]]:
+        """Ask for a websocket; gives the subprotocol chosen, and the connection once it is one."""
+        headers, accept = build_handshake(protocols)
+        opened = self.open(
+            "GET", path, target, params, extra_headers=headers, read_s=READ_TIMEOUT_S
+        )
+        async with opened as response:
+            connection = response.connection
+            transport = connection.transport if connection else None
+            is_accepted = response.headers.get("Sec-WebSocket-Accept") == accept
+            if response.status != 101 or not is_accepted or transport is None:
+                raise build_not_kubernetes_error(self._credentials.host)
+            yield response.headers.get("Sec-WebSocket-Protocol", ""), transport
 
     @asynccontextmanager
     async def websocket(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dask_k8s_jupyter.local.api import protobuf, spdy
+from dask_k8s_jupyter.local.api import protobuf
 from dask_k8s_jupyter.local.api.requests import Format, parse_target
 from dask_k8s_jupyter.local.api.resources import Registry
 from dask_k8s_jupyter.local.api.statuses import StatusError
@@ -105,35 +105,3 @@ def test_other_protocol_buffers_are_refused(body, code):
     with pytest.raises(StatusError) as error:
         protobuf.decode(body)
     assert error.value.code == code
-
-
-def test_spdy_frames_come_out_whole_however_their_bytes_come_in():
-    writer, reader = spdy.FrameWriter(), spdy.FrameReader()
-    sent = (
-        writer.stream(1, {"streamtype": "error", "port": "8786"})
-        + writer.reply(1)
-        + writer.stream(3, {"streamtype": "data", "port": "8786"})
-        + writer.data(3, b"x" * 100_000)
-        + writer.data(3, b"", is_final=True)
-        + writer.ping(b"\x00\x00\x00\x07")
-    )
-    frames = [
-        frame for at in range(0, len(sent), 777) for frame in reader.feed(sent[at : at + 777])
-    ]
-    assert [frame.type for frame in frames] == [
-        spdy.SYN_STREAM,
-        spdy.SYN_REPLY,
-        spdy.SYN_STREAM,
-        spdy.DATA,
-        spdy.DATA,
-        spdy.PING,
-    ]
-    assert frames[2].headers == {"streamtype": "data", "port": "8786"}
-    assert (len(frames[3].payload), frames[4].is_final) == (100_000, True)
-
-
-def test_the_dictionary_of_spdy_is_the_specifications():
-    # zlib's checksum of the dictionary, as it stands in every compressed block of headers.
-    import zlib
-
-    assert (len(spdy.DICTIONARY), zlib.adler32(spdy.DICTIONARY)) == (1423, 0xE3C6A7C2)

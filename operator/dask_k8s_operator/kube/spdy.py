@@ -1,17 +1,18 @@
-"""Frames of SPDY/3.1, as far as kubectl's port-forward speaks it. Pure.
+"""Frames of SPDY/3.1, as far as port-forward speaks it: kubectl's, ours, and API servers. Pure.
 
 https://www.chromium.org/spdy/spdy-protocol/spdy-protocol-draft3-1/
 
-Guarantees that frames come out whole however their bytes come in. Windows are not counted: the
-client's library does not count them either.
+Guarantees that frames come out right however their bytes come in. Windows are not counted: the
+library of Kubernetes does not count them either.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 SYN_STREAM, SYN_REPLY, RST_STREAM, SETTINGS, PING, GOAWAY, HEADERS, WINDOW_UPDATE = (
     1,
@@ -26,6 +27,7 @@ SYN_STREAM, SYN_REPLY, RST_STREAM, SETTINGS, PING, GOAWAY, HEADERS, WINDOW_UPDAT
 FLAG_FIN = 1
 DATA = 0
 _VERSION = 3
+_HEAD_BYTES = 8
 
 _WORDS = (
     "options head post put delete trace accept accept-charset accept-encoding accept-language "
@@ -62,15 +64,14 @@ def _build_dictionary() -> bytes:
 DICTIONARY = _build_dictionary()
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One frame: of data (``type=DATA``) or of control."""
+class Frame(NamedTuple):
+    """One frame of control, or what has come of one of data (``type=DATA``)."""
 
     type: int
     stream_id: int = 0
     flags: int = 0
-    payload: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
+    payload: bytes | memoryview = b""
+    headers: Mapping[str, str] = MappingProxyType({})
 
     @property
     def is_final(self) -> bool:
@@ -79,26 +80,52 @@ class Frame:
 
 
 class FrameReader:
-    """Turns the bytes of one direction into frames."""
+    """Turns the bytes of one direction into frames.
+
+    Frames of control come out whole. Data come out as they come in, without a copy: a part is a
+    view of the block that it came in, and only the last part of a frame has the frame's flags.
+    """
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
         self._inflate = zlib.decompressobj(zdict=DICTIONARY)
+        self._gathered = bytearray()
+        self._wanted = _HEAD_BYTES
+        self._stream_id = self._flags = self._data_left = 0
 
-    def feed(self, block: bytes) -> Iterator[Frame]:
-        """Take some bytes; yields the frames that they complete."""
-        self._buffer += block
-        while len(self._buffer) >= 8:
-            head, tail = struct.unpack_from(">II", self._buffer)
-            flags, length = tail >> 24, tail & 0xFFFFFF
-            if len(self._buffer) < 8 + length:
-                return
-            payload = bytes(self._buffer[8 : 8 + length])
-            del self._buffer[: 8 + length]
-            if head >> 31:
-                yield self._read_control(head & 0xFFFF, flags, payload)
-            else:
-                yield Frame(DATA, head, flags, payload)
+    def feed(self, block: bytes | memoryview) -> Iterator[Frame]:
+        """Take some bytes; yields the frames, or parts of frames, that they complete."""
+        view = memoryview(block)
+        at = 0
+        while at < len(view):
+            if self._data_left:
+                part = view[at : at + self._data_left]
+                at += len(part)
+                self._data_left -= len(part)
+                yield Frame(DATA, self._stream_id, 0 if self._data_left else self._flags, part)
+                continue
+            part = view[at : at + self._wanted - len(self._gathered)]
+            at += len(part)
+            self._gathered += part
+            if len(self._gathered) == self._wanted and (frame := self._complete()):
+                yield frame
+
+    def _complete(self) -> Frame | None:
+        """Take what has been gathered: a head, or a head and the payload of a control frame."""
+        head, tail = struct.unpack_from(">II", self._gathered)
+        flags, length = tail >> 24, tail & 0xFFFFFF
+        if head >> 31:
+            if len(self._gathered) < _HEAD_BYTES + length:
+                self._wanted = _HEAD_BYTES + length
+                return None
+            frame: Frame | None = self._read_control(
+                head & 0xFFFF, flags, bytes(self._gathered[_HEAD_BYTES:])
+            )
+        else:
+            self._stream_id, self._flags, self._data_left = head, flags, length
+            frame = None if length else Frame(DATA, head, flags)
+        self._gathered.clear()
+        self._wanted = _HEAD_BYTES
+        return frame
 
     def _read_control(self, type_: int, flags: int, payload: bytes) -> Frame:
         stream_id = struct.unpack_from(">I", payload)[0] & 0x7FFFFFFF if len(payload) >= 4 else 0
@@ -128,6 +155,10 @@ class FrameWriter:
         flags = FLAG_FIN if is_final else 0
         return struct.pack(">II", stream_id, flags << 24 | len(payload)) + payload
 
+    def data_head(self, stream_id: int, length: int) -> bytes:
+        """Bytes that go before so many bytes of data."""
+        return struct.pack(">II", stream_id, length)
+
     def stream(self, stream_id: int, headers: dict[str, str]) -> bytes:
         """Bytes of a frame that opens a stream."""
         payload = struct.pack(">IIH", stream_id, 0, 0) + self._headers(headers)
@@ -137,9 +168,9 @@ class FrameWriter:
         """Bytes of a frame that accepts a stream."""
         return _control(SYN_REPLY, 0, struct.pack(">I", stream_id) + self._headers({}))
 
-    def ping(self, payload: bytes) -> bytes:
+    def ping(self, payload: bytes | memoryview) -> bytes:
         """Bytes of the answer to a ping."""
-        return _control(PING, 0, payload)
+        return _control(PING, 0, bytes(payload))
 
     def _headers(self, headers: dict[str, str]) -> bytes:
         raw = struct.pack(">I", len(headers))

@@ -1,0 +1,259 @@
+"""Carries one connection to a Pod's port as kubectl does: SPDY streams in a websocket.
+
+Both ends are asyncio protocols that read into buffers of their own and hand on what came at once:
+against streams of asyncio and messages of aiohttp that halves the processor time of a gigabyte.
+
+Guarantees that a slow reader on one end slows the writer on the other, that bytes under way arrive
+before an end does, and that no call takes longer than a buffer. Refuses to tell the Pod that the
+local end has stopped writing: container runtimes cut the answer off half a second later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from . import spdy, websocket
+from .errors import ApiError, Target
+
+Bytes = bytes | memoryview
+
+STREAMS = "SPDY/3.1+portforward.k8s.io"
+BUFFER_BYTES = 256 * 1024
+_ERROR_STREAM = 1
+_DATA_STREAM = 3
+
+
+class LocalEnd(asyncio.BufferedProtocol):
+    """A connection that came in; it is not read before a tunnel takes it.
+
+    Parameters
+    ----------
+    on_connection
+        Called with it once it is there.
+    """
+
+    def __init__(self, on_connection: Callable[[LocalEnd], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self.closed: asyncio.Future[None] = loop.create_future()
+        self.has_stopped: asyncio.Future[None] = loop.create_future()
+        self._on_connection = on_connection
+        self._tunnel: StreamTunnel | None = None
+        self._buffer = memoryview(b"")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for a tunnel."""
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError(f"a stream of bytes is needed, not {type(transport).__name__}")
+        self.transport = transport
+        transport.pause_reading()
+        self._on_connection(self)
+
+    def take(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Turn it into streams of asyncio; it is told of nothing more, its end apart."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(BUFFER_BYTES, loop)
+        protocol = _Streams(self, reader, loop)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        self.transport.resume_reading()
+        return reader, asyncio.StreamWriter(self.transport, protocol, reader, loop)
+
+    def attach(self, tunnel: StreamTunnel) -> None:
+        """Begin to read, for a tunnel."""
+        self._tunnel = tunnel
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+        self.transport.resume_reading()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where to read to."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Hand on what was read."""
+        if self._tunnel is not None:
+            self._tunnel.send(self._buffer[:nbytes])
+
+    def eof_received(self) -> bool:
+        """Go on writing what still comes from the Pod."""
+        self._stop()
+        return True
+
+    def pause_writing(self) -> None:
+        """Let the Pod wait."""
+        if self._tunnel is not None:
+            self._tunnel.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Let the Pod go on."""
+        if self._tunnel is not None:
+            self._tunnel.resume_reading()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell those who wait for it."""
+        self._tunnel = None
+        self._stop()
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def _stop(self) -> None:
+        if not self.has_stopped.done():
+            self.has_stopped.set_result(None)
+
+
+class _Streams(asyncio.StreamReaderProtocol):
+    """Streams of asyncio that still tell of their end."""
+
+    def __init__(
+        self, local: LocalEnd, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(reader, loop=loop)
+        self._local = local
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._local.connection_lost(exc)
+
+
+class StreamTunnel(asyncio.BufferedProtocol):
+    """The end of one connection that leads to the API.
+
+    Parameters
+    ----------
+    local
+        The other end.
+    transport
+        A websocket's connection after the handshake, for the subprotocol of streams.
+    port
+        Port of the Pod.
+    target
+        What the connection is for, in failures.
+    """
+
+    def __init__(
+        self, local: LocalEnd, transport: asyncio.Transport, port: int, target: Target
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        # None once it is lost: Python 3.10 cannot be asked anything about a TLS connection then.
+        self._transport: asyncio.Transport | None = transport
+        self._local = local
+        self._port = port
+        self._target = target
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._heard = self._loop.time()
+        self._problem = b""
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+        self._frames_in, self._frames_out = websocket.FrameReader(), websocket.FrameWriter()
+        self._streams_in, self._streams_out = spdy.FrameReader(), spdy.FrameWriter()
+
+    async def carry(self, linger_s: float) -> None:
+        """Carry both directions until either end has come.
+
+        Parameters
+        ----------
+        linger_s
+            How long the Pod may be silent after the local end has stopped writing.
+
+        Raises
+        ------
+        ApiError
+            When the API says what went wrong at the Pod.
+        """
+        if self._transport is not None:
+            self._transport.set_protocol(self)
+        for stream_id, role in ((_ERROR_STREAM, "error"), (_DATA_STREAM, "data")):
+            headers = {"streamtype": role, "port": str(self._port), "requestid": "0"}
+            self._write(websocket.BINARY, self._streams_out.stream(stream_id, headers))
+        self._local.attach(self)
+        ends: set[asyncio.Future[None]] = {self._ended, self._local.has_stopped}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if not self._ended.done():
+            await self._wait_silent(linger_s)
+        self._write(websocket.CLOSE, b"")
+        if self._problem:
+            text = self._problem.decode(errors="replace")
+            raise ApiError(502, "PortForwardFailed", text, None, self._target)
+
+    def send(self, block: memoryview) -> None:
+        """Send the local end's bytes to the Pod."""
+        head = self._streams_out.data_head(_DATA_STREAM, len(block))
+        self._write(websocket.BINARY, head, block)
+
+    def pause_reading(self) -> None:
+        """Read nothing more from the Pod for now."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where to read to."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Hand on what the Pod sent."""
+        self._heard = self._loop.time()
+        data: list[Bytes] = []
+        try:
+            for opcode, payload in self._frames_in.feed(self._buffer[:nbytes]):
+                self._take(opcode, payload, data)
+        except websocket.FrameError as error:
+            self._problem = str(error).encode()
+            self._end()
+        if data and not self._local.transport.is_closing():
+            self._local.transport.write(b"".join(data))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The API went away, or all is done."""
+        self._transport = None
+        self._end()
+
+    def pause_writing(self) -> None:
+        """Let the local end wait."""
+        self._local.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Let the local end go on."""
+        self._local.transport.resume_reading()
+
+    def _take(self, opcode: int, payload: bytes | memoryview, data: list[Bytes]) -> None:
+        if opcode == websocket.BINARY:
+            for frame in self._streams_in.feed(payload):
+                self._take_frame(frame, data)
+        elif opcode == websocket.PING:
+            self._write(websocket.PONG, payload)
+        elif opcode == websocket.CLOSE:
+            self._end()
+
+    def _take_frame(self, frame: spdy.Frame, data: list[Bytes]) -> None:
+        if frame.type == spdy.PING:
+            self._write(websocket.BINARY, self._streams_out.ping(frame.payload))
+        elif frame.stream_id == _ERROR_STREAM and frame.type == spdy.DATA:
+            self._problem += frame.payload
+        elif frame.stream_id == _DATA_STREAM and frame.type in (spdy.DATA, spdy.RST_STREAM):
+            if frame.type == spdy.DATA:
+                data.append(frame.payload)
+            if frame.is_final or frame.type == spdy.RST_STREAM:
+                self._end()
+
+    def _write(self, opcode: int, *parts: Bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        payload = bytearray().join(parts)
+        self._transport.writelines((self._frames_out.head(opcode, payload), payload))
+
+    def _end(self) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    async def _wait_silent(self, linger_s: float) -> None:
+        """Wait until the Pod's end closes or has nothing more to say."""
+        began = self._loop.time()
+        while not self._ended.done():
+            left_s = max(self._heard, began) + linger_s - self._loop.time()
+            if left_s <= 0:
+                return
+            await asyncio.wait((self._ended,), timeout=left_s)

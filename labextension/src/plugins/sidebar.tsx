@@ -47,15 +47,24 @@ class SidebarWidget extends ReactWidget {
   /** Unfold a cluster and put the cursor where its workers are counted. */
   focusScale(ref: ClusterRef): void {
     this.model.setOpen(ref, true);
-    // React draws the row before the next frame.
-    requestAnimationFrame(() => {
-      const row = [...this.node.querySelectorAll<HTMLElement>('.dk-Row')].find(
-        node => node.dataset.key === `${ref.namespace}/${ref.name}`
-      );
-      const box = row?.querySelector<HTMLInputElement>('.dk-Scale input[type="number"]');
-      box?.focus();
-      box?.select();
+    // React draws what a store changed before the next key can arrive; a sidebar that is only now
+    // being shown is drawn with the next frame.
+    queueMicrotask(() => {
+      if (!this.focusBox(ref)) {
+        requestAnimationFrame(() => this.focusBox(ref));
+      }
     });
+  }
+
+  /** Put the cursor where the workers of a cluster are counted; false while that is not drawn. */
+  private focusBox(ref: ClusterRef): boolean {
+    const row = [...this.node.querySelectorAll<HTMLElement>('.dk-Row')].find(
+      node => node.dataset.key === `${ref.namespace}/${ref.name}`
+    );
+    const box = row?.querySelector<HTMLInputElement>('.dk-Scale input[type="number"]');
+    box?.focus();
+    box?.select();
+    return Boolean(box);
   }
 
   protected override render(): React.JSX.Element {

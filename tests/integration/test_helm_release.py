@@ -137,7 +137,7 @@ def build_release(release: str, namespace: str, image: str, workers: int = 1) ->
         "readinessProbe": {"httpGet": {"path": "/health", "port": 8787}, "periodSeconds": 1},
     }
     address = f"{release}-dask-scheduler:8786"
-    worker = {"image": image, "args": ["dask", "worker", address, "--nthreads", "1"]}
+    worker = {"image": image, "args": ["dask", "worker", address, "--nthreads", "1", "--no-nanny"]}
     service = {
         "apiVersion": "v1",
         "kind": "Service",

@@ -8,6 +8,7 @@ the operator's to tell.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
@@ -20,6 +21,7 @@ from dask_k8s_jupyter.errors import (
     build_permission_missing_error,
     explain,
 )
+from dask_k8s_jupyter.state.autoscalers import find_autoscalers
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import (
     AlreadyExistsError,
@@ -39,6 +41,7 @@ from dask_k8s_operator.resources.kinds import (
     Kind,
 )
 
+from .apply import list_served
 from .checks import check_count, check_name
 from .spec import build_autoscaler, build_worker_group
 
@@ -117,10 +120,10 @@ async def check_installed(client: KubeClient) -> None:
     """
     path = f"/apis/{GROUP}/{DASK_CLUSTERS.version}"
     try:
-        served = await client.request("GET", path)
+        served = await list_served(client, path)
     except NotFoundError as error:
         raise NotInstalledError(f"{client.host} does not know {GROUP}") from error
-    if DASK_CLUSTERS.plural not in [resource["name"] for resource in served["resources"]]:
+    if DASK_CLUSTERS.plural not in [resource["name"] for resource in served]:
         raise NotInstalledError(f"{client.host} does not know {DASK_CLUSTERS.plural}.{GROUP}")
 
 
@@ -185,7 +188,7 @@ async def scale_cluster(
     check_count("replicas", replicas)
     patch = {"spec": {"worker": {"replicas": replicas}}}
     full_name = await _find_group(client, namespace, name, group)
-    await _delete_autoscaler(client, namespace, name, full_name)
+    await _delete_autoscalers(client, namespace, name, full_name)
     try:
         await client.patch(DASK_WORKER_GROUPS, full_name, patch, namespace)
     except NotFoundError:
@@ -211,11 +214,25 @@ async def adapt_cluster(
     if minimum > maximum:
         raise InvalidSpecError(f"minimum: {minimum} is above the maximum, {maximum}")
     await get_cluster(client, namespace, name)
-    try:
-        await client.create(DASK_AUTOSCALERS, build_autoscaler(name, minimum, maximum), namespace)
-    except AlreadyExistsError:
-        patch = {"spec": {"minimum": minimum, "maximum": maximum}}
-        await client.patch(DASK_AUTOSCALERS, name, patch, namespace)
+    bounds = {"minimum": minimum, "maximum": maximum}
+    # It may have any name; ours is the cluster's, unless that one scales another group.
+    for own_name in (name, names.default_group_name(name)):
+        found = await _find_autoscalers(client, namespace, name)
+        if found:
+            scaling = found[0]["metadata"]["name"]
+            await client.patch(DASK_AUTOSCALERS, scaling, {"spec": bounds}, namespace)
+            return
+        try:
+            body = build_autoscaler(name, minimum, maximum)
+            body["metadata"]["name"] = own_name
+            await client.create(DASK_AUTOSCALERS, body, namespace)
+        except AlreadyExistsError:
+            continue
+        return
+    raise NameTakenError(
+        f"DaskAutoscaler {namespace}/{name} and {namespace}/{own_name} scale something else",
+        fix=f"See `kubectl get daskautoscalers --namespace={namespace}`",
+    )
 
 
 @_explained
@@ -296,14 +313,20 @@ async def _find_group(client: KubeClient, namespace: str, cluster: str, group: s
     )
 
 
-async def _delete_autoscaler(client: KubeClient, namespace: str, cluster: str, group: str) -> None:
-    try:
-        found = await client.get(DASK_AUTOSCALERS, cluster, namespace)
-        scaled = found["spec"].get("workerGroup") or names.default_group_name(cluster)
-        if scaled == group:
-            await client.delete(DASK_AUTOSCALERS, cluster, namespace)
-    except NotFoundError:
-        pass
+async def _delete_autoscalers(client: KubeClient, namespace: str, cluster: str, group: str) -> None:
+    for autoscaler in await _find_autoscalers(client, namespace, cluster, group):
+        metadata = autoscaler["metadata"]
+        with contextlib.suppress(NotFoundError, ConflictError):  # gone, or another one meanwhile
+            await client.delete(
+                DASK_AUTOSCALERS, metadata["name"], namespace, uid=metadata.get("uid")
+            )
+
+
+async def _find_autoscalers(
+    client: KubeClient, namespace: str, cluster: str, group: str | None = None
+) -> list[Manifest]:
+    listed = await client.list(DASK_AUTOSCALERS, namespace)
+    return find_autoscalers(listed.items, namespace, cluster, group)
 
 
 async def _patch_cluster(client: KubeClient, namespace: str, name: str, patch: Manifest) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.client import DEFAULT_FIELD_MANAGER
-from dask_k8s_operator.kube.errors import NotFoundError
+from dask_k8s_operator.kube.errors import NotFoundError, build_not_kubernetes_error
 from dask_k8s_operator.resources.kinds import Kind
 
 Manifest = dict[str, Any]
@@ -28,13 +28,34 @@ async def find_kinds(client: KubeClient, manifests: Iterable[Manifest]) -> Kinds
     """Ask the API how the kinds of some manifests are addressed."""
     versions = sorted({manifest["apiVersion"] for manifest in manifests})
     paths = [f"/apis/{version}" if "/" in version else f"/api/{version}" for version in versions]
-    served = await asyncio.gather(*(client.request("GET", path) for path in paths))
+    served = await asyncio.gather(*(list_served(client, path) for path in paths))
     return {
         (version, resource["kind"]): _build_kind(version, resource)
-        for version, answer in zip(versions, served, strict=True)
-        for resource in answer["resources"]
+        for version, resources in zip(versions, served, strict=True)
+        for resource in resources
         if "/" not in resource["name"]
     }
+
+
+async def list_served(client: KubeClient, path: str) -> list[Manifest]:
+    """Ask which resources the API serves of a group and version, by its path.
+
+    Raises
+    ------
+    NotFoundError
+        When it serves none.
+    ApiUnreachableError
+        When the answer is none of Kubernetes'.
+    """
+    answer = await client.request("GET", path)
+    resources = answer.get("resources") if isinstance(answer, dict) else None
+    if not isinstance(resources, list) or not all(map(_is_served, resources)):
+        raise build_not_kubernetes_error(client.host)
+    return resources
+
+
+def _is_served(resource: Any) -> bool:
+    return isinstance(resource, dict) and {"name", "kind"} <= resource.keys()
 
 
 def _build_kind(api_version: str, resource: Mapping[str, Any]) -> Kind:

@@ -6,6 +6,7 @@ Guarantees a picture that is not older than the call. Refuses to write.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -19,6 +20,7 @@ from dask_k8s_operator.resources.kinds import (
     Kind,
 )
 
+from .autoscalers import find_autoscalers
 from .view import ClusterView, build_cluster_view
 
 _DRAWN = (DASK_CLUSTERS, DASK_WORKER_GROUPS, DASK_AUTOSCALERS)
@@ -50,7 +52,7 @@ async def observe_cluster(client: KubeClient, namespace: str, name: str) -> Clus
             f"There is no DaskCluster {namespace}/{name}",
             fix=f"See `dask-k8s list -n {namespace}`",
         ) from error
-    autoscaler = autoscalers[0] if autoscalers else None
+    autoscaler = next(iter(find_autoscalers(autoscalers, namespace, name)), None)
     return build_cluster_view(cluster, groups, autoscaler, datetime.now(timezone.utc))
 
 
@@ -72,12 +74,20 @@ async def observe_clusters(client: KubeClient, namespace: str | None) -> list[Cl
         build_cluster_view(
             cluster,
             [group for group in groups.items if _belongs(group, cluster)],
-            next((found for found in autoscalers.items if _belongs(found, cluster)), None),
+            _find_autoscaler(autoscalers.items, cluster),
             now,
         )
         for cluster in clusters.items
     ]
     return sorted(views, key=lambda view: (view.namespace, view.name))
+
+
+def _find_autoscaler(
+    autoscalers: Iterable[dict[str, Any]], cluster: dict[str, Any]
+) -> dict[str, Any] | None:
+    metadata = cluster["metadata"]
+    found = find_autoscalers(autoscalers, metadata["namespace"], metadata["name"])
+    return found[0] if found else None
 
 
 def _belongs(part: dict[str, Any], cluster: dict[str, Any]) -> bool:

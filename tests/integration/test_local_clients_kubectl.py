@@ -7,8 +7,9 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -225,3 +226,73 @@ def test_short_commands_make_objects(run, dask_image):
     )
     assert {item["kind"] for item in found["items"]} == {"ConfigMap", "Secret"}
     assert json.loads(run("get", "configmap", "c", "-o", "json"))["data"] == {"a": "c"}
+
+
+WIDGETS = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.%(group)s}
+spec:
+  group: %(group)s
+  scope: Namespaced
+  names: {plural: widgets, singular: widget, kind: Widget}
+  versions:
+  - name: v1beta1
+    served: true
+    storage: false
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {
+      size: {type: integer}}}}}}
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {
+      size: {type: integer}, color: {type: string, default: red}}}}}}
+"""
+LIST = """
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: listed}, data: {a: "%(text)s"}}
+- {apiVersion: %(group)s/v1beta1, kind: Widget, metadata: {name: w}, spec: {size: %(size)d}}
+"""
+
+
+async def test_a_list_is_applied_and_an_object_is_served_in_every_version(
+    kubectl: Callable[..., str], namespace: str, wait_until: Callable[..., Awaitable[Any]]
+) -> None:
+    group = f"{namespace}.example.com"
+    kubectl("apply", "-f", "-", stdin=WIDGETS % {"group": group})
+    try:
+        kubectl("wait", "--for=condition=Established", "--timeout=20s", f"crd/widgets.{group}")
+        await wait_until(lambda: "widgets" in kubectl("api-resources", f"--api-group={group}"))
+        said = [
+            kubectl("apply", "-f", "-", stdin=LIST % {"group": group, "text": text, "size": size})
+            for text, size in (("one", 1), ("two", 1), ("two", 3))
+        ]
+        words = [[line.split()[-1] for line in text.splitlines()] for text in said]
+        assert words == [
+            ["created", "created"],
+            ["configured", "unchanged"],
+            ["unchanged", "configured"],
+        ]
+        old, new = (
+            json.loads(kubectl("get", f"widgets.{version}.{group}", "w", "-o", "json"))
+            for version in ("v1beta1", "v1")
+        )
+        assert (old["apiVersion"], old["spec"]) == (f"{group}/v1beta1", {"size": 3})
+        assert (new["apiVersion"], new["spec"]) == (f"{group}/v1", {"size": 3, "color": "red"})
+        assert old["metadata"]["uid"] == new["metadata"]["uid"]
+        kubectl("patch", f"widgets.v1.{group}", "w", "--type=merge", '-p={"spec":{"color":"blue"}}')
+        kubectl("patch", f"widgets.v1beta1.{group}", "w", "--type=merge", '-p={"spec":{"size":4}}')
+        listed = kubectl("get", f"widgets.v1.{group}", "-o", "jsonpath={.items[*].spec}")
+        assert json.loads(listed)["size"] == 4
+        kubectl("delete", f"widgets.v1beta1.{group}", "w")
+        assert kubectl("get", f"widgets.v1.{group}", "-o", "name") == ""
+    finally:
+        kubectl("delete", "crd", f"widgets.{group}")
+
+
+def test_the_node_has_the_version_of_its_api_server(kubectl: Callable[..., str]) -> None:
+    server = json.loads(kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
+    (node, *_) = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+    assert node["status"]["nodeInfo"]["kubeletVersion"] == server

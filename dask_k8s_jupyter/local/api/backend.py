@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from . import names, reading, scale, statuses
+from . import names, reading, scale, statuses, versions
 from .apply import apply_configuration, track_update
 from .garbage import Collector
 from .kinds import Context, Strategies
@@ -286,8 +286,8 @@ class Backend:
         is_apply: bool = False,
     ) -> Record:
         record = self.get(resource, namespace, name)
-        old = record.object
-        new = change(record.thaw())
+        old = versions.show(resource, record).object
+        new = change(versions.convert(resource, record.thaw()))
         self._check_identity(resource, new, old)
         self._keep_system_fields(resource, new, old, subresource)
         strategy = self.strategies.find(resource)
@@ -354,6 +354,8 @@ class Backend:
         metadata["resourceVersion"] = before["resourceVersion"]
 
     def _write(self, resource: Resource, value: Object, old: Record | None) -> Record:
+        if resource.storage_version:
+            versions.convert(self.registry.find_stored(resource.storage_key), value)
         record = self.store.put(resource.storage_key, value)
         before = old.object if old else None
         self.collector.note_written(resource, value, before)

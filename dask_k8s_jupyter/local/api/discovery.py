@@ -9,7 +9,9 @@ from __future__ import annotations
 import platform
 from typing import Any
 
-from . import builtin
+import orjson
+
+from . import builtin, protobuf
 from .resources import SUBRESOURCES, Registry, Resource
 
 Object = dict[str, Any]
@@ -201,6 +203,24 @@ def build_openapi(registry: Registry, group: str, version: str) -> Object | None
         "paths": paths,
         "components": {"schemas": schemas},
     }
+
+
+def build_openapi_v2(accept: str) -> tuple[bytes, str]:
+    """Answer ``GET /openapi/v2`` with a body and its type: a document without a definition.
+
+    kubectl reads it before it applies a ``List``, and checks what it finds there, which is
+    nothing: every item is checked by the server when it comes.
+    """
+    title, version = "dask-k8s-local", VERSION["gitVersion"]
+    if "protobuf" not in accept:
+        info = {"title": title, "version": version}
+        body = {"swagger": "2.0", "info": info, "paths": {}, "definitions": {}}
+        return orjson.dumps(body), "application/json"
+    # Fields 1 swagger, 2 info (1 title, 2 version), 8 paths, 9 definitions.
+    inner = protobuf.encode_field(1, title.encode()) + protobuf.encode_field(2, version.encode())
+    fields = ((1, b"2.0"), (2, inner), (8, b""), (9, b""))
+    encoded = b"".join(protobuf.encode_field(*field) for field in fields)
+    return encoded, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 
 def _schema_name(resource: Resource) -> str:

@@ -315,3 +315,14 @@ def _read_value(value: Any, type_: Any) -> Any:
         parts = _read_message(value, {1: ("type", "int"), 2: ("int", "int"), 3: ("str", "str")})
         return parts.get("str") if parts.get("type") else parts.get("int", 0)
     return value
+
+
+def encode_field(number: int, content: bytes) -> bytes:
+    """Encode a field of text, bytes or a message that is shorter than 128 bytes.
+
+    Examples
+    --------
+    >>> encode_field(1, b"2.0")
+    b'\\n\\x032.0'
+    """
+    return bytes([number << 3 | 2, len(content)]) + content

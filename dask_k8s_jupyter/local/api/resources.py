@@ -33,6 +33,9 @@ class Resource:
         Verbs on the resource itself.
     schema, columns, scale_paths
         Of a custom resource: the structural schema, the printer columns, the paths of scale.
+    is_served, storage_version
+        Of a custom resource with several versions: whether clients see this one, and which one
+        its objects are kept in; "" when that is this one.
     """
 
     group: str
@@ -48,6 +51,8 @@ class Resource:
     schema: dict[str, Any] | None = field(default=None, compare=False)
     columns: tuple[dict[str, Any], ...] = field(default=(), compare=False)
     scale_paths: dict[str, str] | None = field(default=None, compare=False)
+    is_served: bool = True
+    storage_version: str = ""
 
     @property
     def api_version(self) -> str:
@@ -222,11 +227,14 @@ class Registry:
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
         """Resource of a URL, or None."""
-        return self._resources.get((group, version, plural))
+        found = self._resources.get((group, version, plural))
+        return found if found is not None and found.is_served else None
 
     def find_stored(self, key: tuple[str, str]) -> Resource:
-        """Resource whose objects are kept under ``key``."""
-        return next(r for r in self._resources.values() if r.storage_key == key)
+        """Resource whose objects are kept under ``key``, in the version that is kept."""
+        return next(
+            r for r in self._resources.values() if r.storage_key == key and not r.storage_version
+        )
 
     def find_kind(self, group: str, kind: str) -> Resource | None:
         """Resource of a kind, in whichever version is served."""
@@ -248,9 +256,9 @@ class Registry:
     def group_versions(self) -> dict[tuple[str, str], list[Resource]]:
         """Resources by group and version, the core group first."""
         found: dict[tuple[str, str], list[Resource]] = {}
-        for resource in self._resources.values():
+        for resource in self:
             found.setdefault((resource.group, resource.version), []).append(resource)
         return found
 
     def __iter__(self) -> Any:
-        return iter(list(self._resources.values()))
+        return iter([r for r in self._resources.values() if r.is_served])

@@ -17,7 +17,7 @@ import orjson
 from aiohttp import web
 from multidict import MultiDict
 
-from . import builtin, discovery, reviews, scale, statuses, tables
+from . import builtin, discovery, reviews, scale, statuses, tables, versions
 from .access import Attributes, Authorizer, Tokens, User, build_service_account
 from .backend import Backend
 from .bootstrap import create_first_objects
@@ -78,6 +78,7 @@ class ApiServer:
         self._pod_streams = PodStreams(self.backend, node_tls)
         self._runner: web.ServerRunner | None = None
         self._is_stopping = False
+        self._expiring: asyncio.Future[None] | None = None
         create_first_objects(self.backend)
         self._verbs: dict[str, Handler] = {
             "get": self._get,
@@ -99,6 +100,7 @@ class ApiServer:
         """Listen; a server that was stopped goes on with the objects that it had."""
         self._is_stopping = False
         self.faults.bind(asyncio.get_running_loop())
+        self._expiring = asyncio.ensure_future(self.backend.strategies.event_expiry.run())
         server = web.Server(self._handle, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -110,6 +112,8 @@ class ApiServer:
         """End every watch, then stop listening."""
         # Clients resume a watch as soon as it ends: from here on they are turned away.
         self._is_stopping = True
+        if self._expiring is not None:
+            self._expiring.cancel()
         self.backend.store.close_watches()
         await self._pod_streams.close()
         if self._runner is not None:
@@ -184,6 +188,9 @@ class ApiServer:
         if path in ("/healthz", "/livez", "/readyz"):
             return web.Response(text="ok")
         is_read = request.method in ("GET", "HEAD")
+        if is_read and path == "/openapi/v2":
+            body, media_type = discovery.build_openapi_v2(request.headers.get("Accept", ""))
+            return web.Response(body=body, content_type=media_type)
         if not is_read and (path in _ROOTS or not path.startswith("/api")):
             raise statuses.method_not_allowed()
         answer = self._find_discovery(path, request) if is_read else None
@@ -287,7 +294,7 @@ class ApiServer:
         resource, place = target.resource, _place(target)
         record, is_gone = self.backend.collector.delete(resource, place, target.name, options)
         if not is_gone or self.backend.strategies.find(resource).returns_deleted:
-            return _answer_encoded(record.encoded)
+            return _answer_encoded(versions.show(resource, record).encoded)
         metadata = record.object["metadata"]
         details = {"name": target.name, "kind": resource.plural, "uid": metadata["uid"]}
         if resource.group:
@@ -344,6 +351,7 @@ class ApiServer:
     def _answer_record(
         self, request: web.BaseRequest, target: Target, record: Record, code: int = 200
     ) -> web.Response:
+        record = versions.show(target.resource, record)
         if target.subresource == "scale":
             return _answer(scale.build_scale(target.resource, record.object), code)
         form = Format.read(request.headers.get("Accept", "*/*"), request.query)

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from . import selectors, statuses, tables
+from . import selectors, statuses, tables, versions
 from .requests import TRUE, Format, Target
 from .resources import Resource
 from .selectors import Predicate
@@ -68,6 +68,8 @@ def _encode_list(
     target: Target, records: list[Record], metadata: dict[str, Any], form: Format
 ) -> bytes:
     if form.kind == "Table":
+        if target.resource.is_custom:
+            records = [versions.show(target.resource, record) for record in records]
         values = (record.object for record in records)
         return orjson.dumps(tables.build_table(target.resource, values, metadata, form.include))
     if form.kind == "PartialObjectMetadata":
@@ -85,6 +87,7 @@ def encode_list(resource: Resource, records: list[Record], metadata: dict[str, A
     """Encode objects as the list of their kind."""
     if resource.is_custom:
         metadata.setdefault("continue", "")
+        records = [versions.show(resource, record) for record in records]
         encoded = b",".join([record.encoded for record in records])
     else:
         encoded = b",".join([record.encoded_item for record in records])
@@ -190,11 +193,13 @@ class WatchStream:
             await response.write(self._bookmark())
 
     def _encode(self, type_: str, change: Change) -> bytes:
-        if self._form.kind == "Object":
+        resource = self._target.resource
+        is_shown = not resource.is_custom or versions.is_shown(resource, change.record)
+        if self._form.kind == "Object" and is_shown:
             return change.encode(type_)
         has_header = self._form.kind == "Table" and self._has_header
         self._has_header = False
-        key = (type_, self._form, has_header)
+        key = (type_, self._form, has_header, resource.api_version)
         line = change.lines.get(key)
         if line is None:
             line = _encode_event(type_, self._transform(change.shown(type_), has_header))
@@ -202,6 +207,10 @@ class WatchStream:
         return line
 
     def _transform(self, record: Record, has_header: bool) -> Any:
+        if self._target.resource.is_custom:
+            record = versions.show(self._target.resource, record)
+        if self._form.kind == "Object":
+            return record.object
         if self._form.kind == "PartialObjectMetadata":
             return tables.build_partial(record.object)
         metadata = {"resourceVersion": str(record.version)}

@@ -118,12 +118,13 @@ class Node:
         settings = self._settings
         labels = dict(settings.labels)
         body = {"metadata": {"name": settings.name, "labels": labels}, "spec": {}}
+        version = await self._client.request("GET", "/version")
         with contextlib.suppress(AlreadyExistsError):
             await self._client.create(NODES, body)
         await self._client.patch(
             NODES,
             settings.name,
-            {"status": build_node_status(settings, self._port)},
+            {"status": build_node_status(settings, self._port, str(version["gitVersion"]))},
             subresource="status",
             field_manager="kubelet",
         )
@@ -231,8 +232,8 @@ def _log_failure(task: asyncio.Task[None]) -> None:
         _LOG.error("a part of the node ended", exc_info=task.exception())
 
 
-def build_node_status(settings: NodeSettings, port: int) -> dict[str, Any]:
-    """Build the status that the node reports of itself."""
+def build_node_status(settings: NodeSettings, port: int, version: str) -> dict[str, Any]:
+    """Build the status that the node reports of itself; its version is that of its API server."""
     room = settings.capacity
     amounts = {
         "cpu": show_cpus(room["cpu"]),
@@ -264,7 +265,7 @@ def build_node_status(settings: NodeSettings, port: int) -> dict[str, Any]:
             "kernelVersion": platform.release(),
             "osImage": "this machine",
             "containerRuntimeVersion": "processes://1",
-            "kubeletVersion": "v1.33.0+dask-k8s-local",
+            "kubeletVersion": version,
             "kubeProxyVersion": "",
             "operatingSystem": platform.system().lower(),
             "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(

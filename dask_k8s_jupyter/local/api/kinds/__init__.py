@@ -32,6 +32,8 @@ class Strategies:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._plain = Strategy(context)
+        events = EventStrategy(context)
+        self.event_expiry = events.expiry
         self._by_plural: dict[str, Strategy] = {
             "namespaces": NamespaceStrategy(context),
             "serviceaccounts": ServiceAccountStrategy(context),
@@ -40,7 +42,7 @@ class Strategies:
             "customresourcedefinitions": DefinitionStrategy(context),
             "configmaps": ConfigMapStrategy(context),
             "secrets": SecretStrategy(context),
-            "events": EventStrategy(context),
+            "events": events,
             "endpoints": EndpointsStrategy(context),
             "leases": LeaseStrategy(context),
             "persistentvolumeclaims": ClaimStrategy(context),

@@ -1,8 +1,9 @@
 """CustomResourceDefinitions, and the objects of the resources that they define.
 
 Guarantees that an object is pruned, defaulted and checked by its structural schema before it is
-kept. Refuses definitions that it could not keep that promise for: several versions, conversion
-webhooks, schemas that are missing, CEL rules beyond what the server evaluates.
+kept, by that of each version in which it is served. Refuses definitions that it could not keep
+that promise for: conversion webhooks, schemas that are missing, CEL rules beyond what the server
+evaluates.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from .. import cel, schemas
 from ..names import now_text
 from ..resources import Resource
 from ..statuses import Cause, invalid_value, required, unsupported
+from ..versions import rank
 from .strategy import Object, Strategy
 
 # Errors after which rules could not be evaluated on what is left.
@@ -51,8 +53,18 @@ class DefinitionStrategy(Strategy):
         value["status"] = {
             "conditions": conditions,
             "acceptedNames": value["spec"]["names"],
-            "storedVersions": [v.get("name") for v in value["spec"].get("versions") or ()],
+            "storedVersions": [
+                v.get("name") for v in value["spec"].get("versions") or () if v.get("storage")
+            ],
         }
+
+    def prepare_update(self, resource: Resource, value: Object, old: Object) -> None:
+        """Note which versions objects may be kept in, and the names."""
+        status = value["status"] = {**(old.get("status") or {})}
+        stored = [v.get("name") for v in value["spec"].get("versions") or () if v.get("storage")]
+        known = status.get("storedVersions") or []
+        status["storedVersions"] = [*known, *(name for name in stored if name not in known)]
+        status["acceptedNames"] = value["spec"]["names"]
 
     def validate(self, resource: Resource, value: Object, old: Object | None) -> list[Cause]:
         """Check what a definition needs, and what of it this server can do."""
@@ -75,18 +87,19 @@ class DefinitionStrategy(Strategy):
         if spec["conversion"].get("strategy") != "None":
             why = "conversion webhooks are not implemented by the embedded Kubernetes"
             causes.append(invalid_value("spec.conversion", spec["conversion"]["strategy"], why))
-        served = [v for v in spec["versions"] if v.get("served")]
-        if len(served) != 1 or not served[0].get("storage"):
-            why = "the embedded Kubernetes serves exactly one version, which is the stored one"
-            names_served = [version.get("name") for version in served]
-            return [*causes, invalid_value("spec.versions", names_served, why)]
-        return causes + _check_version(spec["versions"].index(served[0]), served[0])
+        is_only = len(spec["versions"]) == 1
+        for index, version in enumerate(spec["versions"]):
+            causes += _check_version(index, version, is_only)
+        return causes + _check_names(spec["versions"])
 
     def on_written(self, resource: Resource, value: Object, old: Object | None) -> None:
         """Serve the resource in its new form."""
         spec = value["spec"]
         if old is None or old["spec"] != spec:
-            self.context.registry.add(build_custom_resource(spec))
+            key = (spec["group"], spec["names"]["plural"])
+            self.context.registry.remove(*key)
+            for built in build_custom_resources(spec):
+                self.context.registry.add(built)
 
     def on_removed(self, resource: Resource, value: Object) -> None:
         """Remove the objects, then the resource."""
@@ -105,8 +118,18 @@ def _condition(type_: str, reason: str, message: str, now: str) -> Object:
     }
 
 
-def _check_version(index: int, version: Object) -> list[Cause]:
-    path = "spec.validation.openAPIV3Schema"
+def _check_names(versions: list[Object]) -> list[Cause]:
+    names = [version.get("name") for version in versions]
+    return [
+        invalid_value("spec.versions", names, "must contain unique version names")
+        for _ in range(len(set(names)) < len(names))
+    ]
+
+
+def _check_version(index: int, version: Object, is_only: bool) -> list[Cause]:
+    # A schema that all versions share is one of the definition's own, as it once was.
+    path = f"spec.versions[{index}].schema.openAPIV3Schema"
+    path = "spec.validation.openAPIV3Schema" if is_only else path
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     if not schema:
         where = f"spec.versions[{index}].schema.openAPIV3Schema"
@@ -122,10 +145,15 @@ def _check_version(index: int, version: Object) -> list[Cause]:
     return causes
 
 
-def build_custom_resource(spec: Object) -> Resource:
-    """Build the resource that a checked definition stands for."""
+def build_custom_resources(spec: Object) -> list[Resource]:
+    """Build the resources that a checked definition stands for, the most stable version first."""
+    versions = sorted(spec["versions"], key=lambda version: rank(version["name"]), reverse=True)
+    stored = next(version["name"] for version in versions if version.get("storage"))
+    return [_build_resource(spec, version, stored) for version in versions]
+
+
+def _build_resource(spec: Object, version: Object, stored: str) -> Resource:
     names = spec["names"]
-    version = next(v for v in spec["versions"] if v["served"])
     subresources = version.get("subresources") or {}
     return Resource(
         group=spec["group"],
@@ -140,6 +168,8 @@ def build_custom_resource(spec: Object) -> Resource:
         schema=version["schema"]["openAPIV3Schema"],
         columns=tuple(version.get("additionalPrinterColumns") or ()),
         scale_paths=subresources.get("scale"),
+        is_served=bool(version.get("served")),
+        storage_version="" if version["name"] == stored else stored,
     )
 
 

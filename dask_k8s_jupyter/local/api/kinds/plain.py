@@ -7,9 +7,10 @@ import ipaddress
 import re
 from typing import Any
 
+from ..expiry import EventExpiry
 from ..resources import Resource
 from ..statuses import Cause, forbidden_value, invalid_value, required, unsupported
-from .strategy import Object, Strategy
+from .strategy import Context, Object, Strategy
 
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _KEY_TEXT = (
@@ -90,6 +91,18 @@ class EventStrategy(Strategy):
     """Events."""
 
     is_created_by_update = True
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.expiry = EventExpiry(context.store)
+
+    def on_written(self, resource: Resource, value: Object, old: Object | None) -> None:
+        """Let it live for an hour from now."""
+        self.expiry.note_written(value["metadata"]["namespace"], value["metadata"]["name"])
+
+    def on_removed(self, resource: Resource, value: Object) -> None:
+        """Forget when it was written."""
+        self.expiry.note_removed(value["metadata"]["namespace"], value["metadata"]["name"])
 
     def default(self, resource: Resource, value: Object) -> None:
         """Fill in what the API writes though it is empty."""

@@ -229,6 +229,35 @@ async def _forward_upgrade(request: web.BaseRequest, open_stream: OpenStream) ->
     return web.Response()
 
 
+class _Inbound:
+    """Blocks on their way to one Pod; nobody waits for one that takes no more."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue(_QUEUED_BLOCKS)
+        self._is_closed = False
+
+    async def put(self, block: bytes) -> None:
+        """Wait for room and add a block; dropped when the Pod takes no more."""
+        if not self._is_closed:
+            await self._queue.put(block)
+
+    async def pass_on(self, stream: NodeStream) -> None:
+        """Send to the Pod until there is no more, or it takes no more."""
+        block = b"?"
+        try:
+            while block:
+                block = await self._queue.get()
+                await stream.send(block)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Take no more; who waits for room waits no longer."""
+        self._is_closed = True
+        while not self._queue.empty():
+            self._queue.get_nowait()
+
+
 class SpdySession:
     """The streams of one kubectl port-forward: pairs of an error and a data stream."""
 
@@ -239,7 +268,7 @@ class SpdySession:
         self._writer = spdy.FrameWriter()
         self._sending = asyncio.Lock()
         self._error_streams: dict[str, int] = {}
-        self._inbound: dict[int, asyncio.Queue[bytes]] = {}
+        self._inbound: dict[int, _Inbound] = {}
         self._connections: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -259,16 +288,16 @@ class SpdySession:
         if frame.type == spdy.SYN_STREAM:
             await self._open(frame)
         elif frame.type == spdy.DATA:
-            queue = self._inbound.get(frame.stream_id)
-            if queue is not None:
+            inbound = self._inbound.get(frame.stream_id)
+            if inbound is not None:
                 if frame.payload:
-                    await queue.put(bytes(frame.payload))
+                    await inbound.put(bytes(frame.payload))
                 if frame.is_final:
-                    await queue.put(b"")
+                    await inbound.put(b"")
         elif frame.type == spdy.RST_STREAM:
-            queue = self._inbound.pop(frame.stream_id, None)
-            if queue is not None:
-                await queue.put(b"")
+            inbound = self._inbound.pop(frame.stream_id, None)
+            if inbound is not None:
+                await inbound.put(b"")
         elif frame.type == spdy.PING:
             await self._channel.send(self._writer.ping(frame.payload))
 
@@ -280,29 +309,28 @@ class SpdySession:
             self._error_streams[request_id] = frame.stream_id
             return
         port = int(frame.headers.get("port", "0"))
-        queue: asyncio.Queue[bytes] = asyncio.Queue(_QUEUED_BLOCKS)
-        self._inbound[frame.stream_id] = queue
+        inbound = self._inbound[frame.stream_id] = _Inbound()
         error_id = self._error_streams.pop(request_id, 0)
-        task = asyncio.ensure_future(self._serve(frame.stream_id, error_id, port, queue))
+        task = asyncio.ensure_future(self._serve(frame.stream_id, error_id, port, inbound))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
 
-    async def _serve(
-        self, stream_id: int, error_id: int, port: int, queue: asyncio.Queue[bytes]
-    ) -> None:
+    async def _serve(self, stream_id: int, error_id: int, port: int, inbound: _Inbound) -> None:
         problem = b""
         try:
             stream = await self._open_stream(port)
         except StreamRefused as error:
             problem = str(error).encode()
+            inbound.close()
         else:
-            inbound = asyncio.ensure_future(_drain_queue(queue, stream))
+            passing = asyncio.ensure_future(inbound.pass_on(stream))
             try:
                 async for block in stream.blocks():
                     await self._send(stream_id, block)
             finally:
-                inbound.cancel()
-                await asyncio.gather(inbound, return_exceptions=True)
+                passing.cancel()
+                await asyncio.gather(passing, return_exceptions=True)
+                inbound.close()
                 await stream.close()
         self._inbound.pop(stream_id, None)
         if error_id:
@@ -313,11 +341,3 @@ class SpdySession:
         # A block is one frame; a frame's length has 24 bits.
         async with self._sending:
             await self._channel.send(self._writer.data(stream_id, block, is_final))
-
-
-async def _drain_queue(queue: asyncio.Queue[bytes], stream: NodeStream) -> None:
-    while True:
-        block = await queue.get()
-        await stream.send(block)
-        if not block:
-            return

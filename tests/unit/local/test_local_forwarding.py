@@ -56,7 +56,8 @@ class Stream:
     async def blocks(self) -> AsyncIterator[bytes]:
         if not self._is_over:
             await asyncio.Event().wait()
-        for _ in range(10):
+        # Long enough for whatever waits to be full.
+        for _ in range(300):
             await asyncio.sleep(0)
         yield b"goodbye"
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dask_resources import Dask
 
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.crds import build_crds
@@ -251,3 +252,14 @@ def run_inside(
         return log
 
     return run
+
+
+@pytest.fixture
+def dask(
+    kube_client: KubeClient,
+    namespace: str,
+    dask_image: str,
+    wait_until: Callable[..., Awaitable[Any]],
+) -> Dask:
+    """Dask resources in the test's namespace."""
+    return Dask(kube_client, namespace, dask_image, wait_until)

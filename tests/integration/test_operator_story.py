@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
-from typing import Any
-
 import pytest
-from distributed import Client, get_worker
+from dask_resources import Dask, run_slowly
 
-from dask_k8s_operator.kube import KubeClient, PortForward
-from dask_k8s_operator.kube.errors import NotFoundError
 from dask_k8s_operator.resources.kinds import (
     CONFIG_MAPS,
     DASK_AUTOSCALERS,
@@ -22,131 +16,11 @@ from dask_k8s_operator.resources.kinds import (
     SECRETS,
     SERVICES,
 )
-from dask_k8s_operator.resources.names import RETIRING_ANNOTATION
 
 # The image has another patch release of Python than the machine that tests.
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions")
 
 OURS = (DASK_CLUSTERS, DASK_WORKER_GROUPS, PODS, SERVICES, SECRETS)
-
-
-def run_slowly(number: int, seconds: float) -> int:
-    import time
-
-    get_worker().log_event("executed", number)
-    time.sleep(seconds)
-    return number
-
-
-# Workers cannot import this file: so it travels by value.
-run_slowly.__module__ = "__main__"
-
-
-class Dask:
-    """What the tests do with Dask resources in their namespace."""
-
-    def __init__(self, client: KubeClient, namespace: str, image: str, wait_until: Any) -> None:
-        self.client, self.namespace, self.image = client, namespace, image
-        self.wait_until = wait_until
-
-    def container(self, name: str, *args: str, **more: Any) -> dict[str, Any]:
-        base = {"name": name, "image": self.image, "imagePullPolicy": "IfNotPresent"}
-        return {**base, "args": list(args), **more}
-
-    def cluster_spec(self, replicas: int, **changes: Any) -> dict[str, Any]:
-        probe = {"httpGet": {"port": 8787, "path": "/health"}, "periodSeconds": 1}
-        scheduler = self.container("scheduler", "dask", "scheduler", readinessProbe=probe)
-        worker = self.container(
-            "worker", "dask", "worker", "--name", "$(DASK_WORKER_NAME)", "--nthreads=1"
-        )
-        # A second to end in, so that tests do not wait half a minute for Pods that are going.
-        grace = {"terminationGracePeriodSeconds": 1}
-        return {
-            "worker": {"replicas": replicas, "spec": {"containers": [worker], **grace}},
-            "scheduler": {"spec": {"containers": [scheduler], **grace}, "service": {}},
-            **changes,
-        }
-
-    async def create(self, kind: Any, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-        body = {
-            "apiVersion": kind.api_version,
-            "kind": kind.kind,
-            "metadata": {"name": name},
-            "spec": spec,
-        }
-        return await self.client.create(kind, body, self.namespace)
-
-    async def get(self, kind: Any, name: str) -> dict[str, Any] | None:
-        try:
-            return await self.client.get(kind, name, self.namespace)
-        except NotFoundError:
-            return None
-
-    async def status(self, kind: Any, name: str) -> dict[str, Any]:
-        return ((await self.get(kind, name)) or {}).get("status") or {}
-
-    async def scale(self, kind: Any, name: str, replicas: int) -> None:
-        body = {"spec": {"replicas": replicas}}
-        await self.client.patch(kind, name, body, self.namespace, subresource="scale")
-
-    async def names(self, kind: Any, label: str = "dask.org/cluster-name") -> set[str]:
-        listed = await self.client.list(kind, self.namespace, label_selector=label)
-        return {item["metadata"]["name"] for item in listed.items}
-
-    async def wait_ready(self, name: str, replicas: int, timeout_s: float = 60) -> None:
-        async def is_ready() -> bool:
-            status = await self.status(DASK_CLUSTERS, name)
-            conditions = {c["type"]: c["status"] for c in status.get("conditions", ())}
-            workers = len(await self.names(PODS, "dask.org/component=worker"))
-            return (
-                conditions.get("Ready") == "True"
-                and status.get("ready") == f"{replicas}/{replicas}"
-                and workers == replicas
-            )
-
-        await self.wait_until(is_ready, timeout_s=timeout_s)
-
-    async def wait_message(self, kind: Any, name: str, *parts: str) -> dict[str, Any]:
-        async def has_message() -> dict[str, Any] | None:
-            status = await self.status(kind, name)
-            return status if all(p in status.get("message", "") for p in parts) else None
-
-        found: dict[str, Any] = await self.wait_until(has_message, timeout_s=60)
-        return found
-
-    @contextlib.asynccontextmanager
-    async def connected(self, name: str) -> AsyncIterator[Client]:
-        forward = PortForward(self.client, self.namespace, port=8786, pod=f"{name}-scheduler")
-        async with (
-            forward as (host, port),
-            Client(f"tcp://{host}:{port}", asynchronous=True) as client,
-        ):
-            yield client
-
-
-@pytest.fixture
-def dask(kube_client: KubeClient, namespace: str, dask_image: str, wait_until: Any) -> Dask:
-    return Dask(kube_client, namespace, dask_image, wait_until)
-
-
-async def test_scaling_down_a_busy_cluster_loses_nothing_and_repeats_nothing(dask):
-    await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(2))
-    await dask.wait_ready("demo", 2)
-    await dask.scale(DASK_WORKER_GROUPS, "demo-default", 4)
-    await dask.wait_ready("demo", 4)
-    assert (await dask.get(DASK_CLUSTERS, "demo"))["spec"]["worker"]["replicas"] == 4
-    async with dask.connected("demo") as client:
-        await client.wait_for_workers(4)
-        held = client.map(run_slowly, range(100, 140), seconds=0, pure=False)
-        await client.gather(held)
-        busy = client.map(run_slowly, range(18), seconds=0.5, pure=False)
-        await dask.scale(DASK_CLUSTERS, "demo", 1)
-        await dask.wait_ready("demo", 1)
-        assert await client.gather(busy) == list(range(18))
-        assert await client.gather(held) == list(range(100, 140))
-        executed = [event for _, event in await client.get_events("executed")]
-        assert sorted(executed) == [*range(18), *range(100, 140)]
-    assert (await dask.get(DASK_WORKER_GROUPS, "demo-default"))["spec"]["worker"]["replicas"] == 1
 
 
 async def test_a_deleted_pod_or_service_is_made_again(dask):
@@ -314,30 +188,3 @@ async def test_a_group_made_before_its_cluster_waits_and_is_adopted(dask):
     await dask.wait_ready("late", 1)
     owners = (await dask.get(DASK_WORKER_GROUPS, "late-extra"))["metadata"]["ownerReferences"]
     assert [owner["name"] for owner in owners] == ["late"]
-
-
-@pytest.mark.current_only("there a Deployment brings the deleted operator back")
-async def test_an_operator_that_dies_while_workers_retire_resumes_and_repeats_nothing(
-    dask, kube_client
-):
-    await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(3))
-    await dask.wait_ready("demo", 3)
-    async with dask.connected("demo") as client:
-        await client.wait_for_workers(3)
-        busy = client.map(run_slowly, range(9), seconds=2, pure=False)
-        await dask.scale(DASK_WORKER_GROUPS, "demo-default", 1)
-
-        async def is_retiring() -> bool:
-            workers = await kube_client.list(PODS, dask.namespace)
-            marks = [pod["metadata"].get("annotations") or {} for pod in workers.items]
-            return sum(RETIRING_ANNOTATION in mark for mark in marks) == 2
-
-        await dask.wait_until(is_retiring, timeout_s=20)
-        for pod in (await kube_client.list(PODS, "dask-operator")).items:
-            await kube_client.delete(
-                PODS, pod["metadata"]["name"], "dask-operator", grace_period_s=0
-            )
-        await dask.wait_ready("demo", 1, timeout_s=90)
-        assert await client.gather(busy) == list(range(9))
-        executed = [event for _, event in await client.get_events("executed")]
-        assert sorted(executed) == list(range(9))

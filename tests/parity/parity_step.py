@@ -40,6 +40,9 @@ class Step:
         Bearer token in place of the administrator's.
     pause_s
         Time for controllers to write what they write, before the request is sent.
+    renews
+        An earlier step that is sent once more, and this one after it, when a controller has written
+        to the object in between (409), which it may at any moment.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Step:
     differs: str = ""
     token: str = ""
     pause_s: float = 0
+    renews: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,13 +164,21 @@ class Run:
         answers = {}
         try:
             for step in self._scenario.steps:
-                answers[step.name] = answer = self._send(step)
+                answers[step.name] = answer = self._send_undisturbed(step)
                 self._answers[step.name] = answer.value
         finally:
             for path in self._scenario.cleanup:
                 self._api.send(Step("", "DELETE", self._fill(path)))
             self._api.send(Step("", "DELETE", place))
         return answers
+
+    def _send_undisturbed(self, step: Step) -> Answer:
+        answer = self._send(step)
+        while step.renews and answer.code == 409 and "has been modified" in answer.text:
+            read = next(each for each in self._scenario.steps if each.name == step.renews)
+            self._answers[read.name] = self._send(read).value
+            answer = self._send(step)
+        return answer
 
     def _send(self, step: Step) -> Answer:
         time.sleep(step.pause_s)

@@ -49,6 +49,9 @@ DEFAULTS: dict[str, Any] = {
         # From here on: of classic clusters only (dask_k8s_jupyter.classic).
         # Where the scheduler runs: "remote" in a Pod, "local" in this process.
         "deploy-mode": "remote",
+        # How long a remote scheduler lives on when neither its cluster manager nor a client is
+        # heard of, as when the kernel was killed; None or 0: for ever.
+        "owner-timeout": "5 minutes",
         # Where a local scheduler listens; port 0 is any free one.
         "host": "0.0.0.0",  # noqa: S104  workers come from other machines
         "port": 0,

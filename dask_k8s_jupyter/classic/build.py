@@ -10,6 +10,7 @@ import copy
 import itertools
 import json
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any
 
 import dask.config
@@ -20,6 +21,7 @@ from dask_k8s_operator.resources.kinds import PODS, SERVICES, Kind
 
 from .podspec import DEATH_TIMEOUT_S
 from .podtemplate import PodTemplate
+from .presence import TIMEOUT_VARIABLE
 
 Manifest = dict[str, Any]
 
@@ -31,6 +33,7 @@ CLASSIC = "dask-classic"
 TEMPLATE_ANNOTATION = "dask.org/worker-template"
 # On a worker Pod: what the worker is called in Dask.
 WORKER_NAME_ANNOTATION = "dask.org/worker-name"
+PRESENCE_VARIABLE = "DASK_K8S_PRESENCE"
 DEDICATED_KEYS = ("k8s.dask.org/dedicated", "k8s.dask.org_dedicated")
 PURPOSE_LABEL = "k8s.dask.org/node-purpose"
 AFFINITIES = ("required", "preferred", "none")
@@ -89,6 +92,7 @@ def build_scheduler_pod(
     affinity: str = "preferred",
     protocol: str = "tcp",
     idle_timeout: str | None = None,
+    owner_timeout_s: float | None = None,
     owner: Manifest | None = None,
 ) -> Manifest:
     """Build the Pod of the scheduler.
@@ -103,19 +107,16 @@ def build_scheduler_pod(
         ``"tcp"`` or ``"tls"``.
     idle_timeout
         How long without work until the scheduler ends, such as ``"30 minutes"``; None: never.
+    owner_timeout_s
+        How long without a word from a cluster manager or a client; None: for ever.
     """
     pod = _build_pod(template, cluster, names.SCHEDULER, env, affinity, owner)
     pod["metadata"]["name"] = names.scheduler_name(cluster)
     pod["metadata"]["annotations"][TEMPLATE_ANNOTATION] = json.dumps(worker_template)
     container = pod["spec"]["containers"][0]
-    if not container.get("args"):
-        container.pop("command", None)
-    container["name"] = names.SCHEDULER
-    container["args"] = ["dask", "scheduler", "--host", f"{protocol}://0.0.0.0"]
-    container["args"] += ["--port", str(names.COMM_PORT)]
-    container["args"] += ["--dashboard-address", f":{names.DASHBOARD_PORT}"]
-    if idle_timeout:
-        container["args"] += ["--idle-timeout", idle_timeout]
+    _set_scheduler_command(container, protocol, idle_timeout)
+    if owner_timeout_s:
+        _end_with_owner(container, owner_timeout_s)
     container["ports"] = [
         {"name": names.COMM_PORT_NAME, "containerPort": names.COMM_PORT},
         {"name": "http-dashboard", "containerPort": names.DASHBOARD_PORT},
@@ -128,6 +129,28 @@ def build_scheduler_pod(
     }
     container.pop("livenessProbe", None)
     return pod
+
+
+def _set_scheduler_command(container: Manifest, protocol: str, idle_timeout: str | None) -> None:
+    if not container.get("args"):
+        container.pop("command", None)
+    container["name"] = names.SCHEDULER
+    container["args"] = ["dask", "scheduler", "--host", f"{protocol}://0.0.0.0"]
+    container["args"] += ["--port", str(names.COMM_PORT)]
+    container["args"] += ["--dashboard-address", f":{names.DASHBOARD_PORT}"]
+    if idle_timeout:
+        container["args"] += ["--idle-timeout", idle_timeout]
+
+
+def _end_with_owner(container: Manifest, timeout_s: float) -> None:
+    """Let the scheduler run ``presence``; a preload's name is logged, so it is one line."""
+    source = files("dask_k8s_jupyter.classic").joinpath("presence.py").read_text("utf-8")
+    _set_env(container, PRESENCE_VARIABLE, source)
+    _set_env(container, TIMEOUT_VARIABLE, f"{timeout_s:g}")
+    container["args"] += [
+        "--preload",
+        f"exec(__import__('os').environ['{PRESENCE_VARIABLE}'], globals())",
+    ]
 
 
 def build_scheduler_service(

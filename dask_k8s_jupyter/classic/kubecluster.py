@@ -27,15 +27,15 @@ from dask_k8s_jupyter.clusters.joining import JoiningWorkers
 from dask_k8s_jupyter.clusters.podwatch import PodWatch
 from dask_k8s_jupyter.clusters.servicereach import build_proxied_link
 from dask_k8s_jupyter.clusters.signal import Signal
-from dask_k8s_jupyter.errors import ClusterNotFoundError, DaskKubernetesError, explain
+from dask_k8s_jupyter.errors import ClusterNotFoundError, DaskKubernetesError
 from dask_k8s_operator.kube import KubeClient
-from dask_k8s_operator.kube.errors import ApiError, KubeError, NotFoundError
+from dask_k8s_operator.kube.errors import ApiError, NotFoundError
 from dask_k8s_operator.resources import names
 from dask_k8s_operator.resources.kinds import PODS
 
 from .build import TEMPLATE_ANNOTATION, WORKER_NAME_ANNOTATION, describe_worker
 from .podtemplate import PodTemplate, read_pod_template
-from .processes import SchedulerPod, WorkerPod, Workshop, find_own_pod
+from .processes import SchedulerPod, WorkerPod, Workshop, find_cause, find_own_pod
 from .settings import resolve_classic_settings
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,9 @@ class KubeCluster(JoiningWorkers, SpecCluster):  # type: ignore[misc]
 
     Workers end by themselves when they have not seen their scheduler for the death time-out (60 s
     unless the template says otherwise), and Kubernetes removes them with the scheduler's Pod. The
-    scheduler's Pod ends with close(), after ``idle_timeout``, or with the Pod this process runs in.
+    scheduler's Pod ends with close(), after ``idle_timeout``, with the Pod this process runs in,
+    and when it has heard of no cluster manager and no client for ``kubernetes.owner-timeout`` (5
+    minutes), as when this process was killed; not with ``shutdown_on_close=False``.
 
     Every argument that is None takes its value from the ``kubernetes`` section of Dask's
     configuration.
@@ -156,18 +158,20 @@ class KubeCluster(JoiningWorkers, SpecCluster):  # type: ignore[misc]
             scheduler_service_name_resolution_retries=scheduler_service_name_resolution_retries,
             apply_default_affinity=apply_default_affinity,
             connects=self._connects,
+            ends_with_owner=bool(kwargs.get("shutdown_on_close", True)),
         )
         self.auth = auth
         self.namespace = self.settings.namespace or ""
         self._client: KubeClient | None = None
         self._workshop: Workshop | None = None
         self._workers_signal = Signal()
+        self._starting: asyncio.Task[Any] | None = None
         kwargs.pop("quiet", None)
         try:
             super().__init__(name=self.settings.name, security=security, **kwargs)
         except BaseException:
             if hasattr(self, "_loop_runner"):
-                self._loop_runner.stop()
+                self._take_back_in_thread()
             raise
         self._name = type(self).__name__
 
@@ -236,18 +240,38 @@ class KubeCluster(JoiningWorkers, SpecCluster):  # type: ignore[misc]
         if self.status != Status.created:
             await super()._start()
             return
+        self._starting = asyncio.current_task()
         try:
             self._client = client = await connect(self.auth)
             self.namespace = self.settings.namespace or client.namespace
             await (self._prepare_found() if self._connects else self._prepare_new())
             await super()._start()
         except BaseException as error:
+            await self._take_back()
             await self._let_go()
             self.status = Status.closed
-            cause = _find_cause(error)
+            cause = find_cause(error)
             if cause is error:
                 raise
             raise cause from cause.__cause__
+
+    def _take_back_in_thread(self) -> None:
+        """After Ctrl-C the start goes on in its loop: end it, and delete what it has made."""
+
+        async def end() -> None:
+            if self._starting is not None and not self._starting.done():
+                self._starting.cancel()
+                await asyncio.gather(self._starting, return_exceptions=True)
+            await self._close()
+
+        if not self.called_from_running_loop:
+            self.sync(end)
+        self._loop_runner.stop()
+
+    async def _take_back(self) -> None:
+        """Delete the scheduler's Pod, and with it all the others, of a start that failed."""
+        if isinstance(self.scheduler, SchedulerPod) and not self._connects:
+            await self.scheduler.close()
 
     async def _prepare_new(self) -> None:
         settings = self.settings
@@ -258,7 +282,8 @@ class KubeCluster(JoiningWorkers, SpecCluster):  # type: ignore[misc]
         if settings.deploy_mode == "remote":
             self.scheduler_spec = {"cls": SchedulerPod, "options": {"workshop": shop}}
         else:
-            self.scheduler_spec = {"cls": Scheduler, "options": self._build_local_options()}
+            options = {**settings.build_local_options(), "security": self.security}
+            self.scheduler_spec = {"cls": Scheduler, "options": options}
         self.worker_spec = dict.fromkeys(range(settings.n_workers), self.new_spec)
 
     async def _prepare_found(self) -> None:
@@ -299,18 +324,6 @@ class KubeCluster(JoiningWorkers, SpecCluster):  # type: ignore[misc]
         self._created.add(worker)
         self.workers[name] = worker
         self.worker_spec[name] = self.new_spec
-
-    def _build_local_options(self) -> dict[str, Any]:
-        settings = self.settings
-        return {
-            "host": settings.host,
-            "port": settings.port,
-            "interface": settings.interface,
-            "protocol": f"{settings.protocol}://",
-            "dashboard_address": settings.dashboard_address,
-            "idle_timeout": settings.idle_timeout,
-            "security": self.security,
-        }
 
     async def _close(self) -> None:
         if self.status == Status.closed:
@@ -380,11 +393,3 @@ class KubeCluster(JoiningWorkers, SpecCluster):  # type: ignore[misc]
         self._log(text)
         self.quiet = quiet
         logger.warning("Dask cluster %s/%s: %s", self.namespace, self.name, text)
-
-
-def _find_cause(error: BaseException) -> BaseException:
-    """SpecCluster wraps what went wrong into a RuntimeError; a person wants what it wraps."""
-    cause = error.__cause__ if isinstance(error, RuntimeError) else None
-    if isinstance(cause, (DaskKubernetesError, KubeError)):
-        error = cause
-    return explain(error) if isinstance(error, KubeError) else error

@@ -7,11 +7,13 @@ Only Pods have to be allowed: a Service and a disruption budget are made where t
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
 import os
 import uuid
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +24,12 @@ from dask_k8s_jupyter import config
 from dask_k8s_jupyter.clusters.podwatch import PodWatch
 from dask_k8s_jupyter.clusters.reach import Address, is_inside
 from dask_k8s_jupyter.clusters.servicereach import Wish, reach_service, wants_local_dashboard
-from dask_k8s_jupyter.errors import ClusterNotFoundError, NameTakenError, explain
+from dask_k8s_jupyter.errors import (
+    ClusterNotFoundError,
+    DaskKubernetesError,
+    NameTakenError,
+    explain,
+)
 from dask_k8s_operator.kube import KubeClient, PortForward
 from dask_k8s_operator.kube.errors import (
     AlreadyExistsError,
@@ -35,6 +42,8 @@ from dask_k8s_operator.resources import names
 from dask_k8s_operator.resources.kinds import PODS, SERVICES
 
 from .build import (
+    CLASSIC,
+    MANAGED_BY_LABEL,
     POD_DISRUPTION_BUDGETS,
     build_disruption_budget,
     build_scheduler_pod,
@@ -144,8 +153,11 @@ class WorkerPod(ProcessInterface):  # type: ignore[misc]
             affinity=shop.settings.affinity,
             owner=shop.owner,
         )
-        self.pod = await shop.create(PODS, manifest)
+        self.pod = await _uninterrupted(shop.create(PODS, manifest), self._keep)
         await super().start()
+
+    def _keep(self, pod: Manifest) -> None:
+        self.pod = pod
 
     async def close(self) -> None:
         """Delete the Pod."""
@@ -227,10 +239,11 @@ class SchedulerPod(ProcessInterface):  # type: ignore[misc]
             affinity=settings.affinity,
             protocol=settings.protocol,
             idle_timeout=settings.idle_timeout,
+            owner_timeout_s=settings.owner_timeout_s,
             owner=shop.owner,
         )
-        pod = await shop.create(PODS, manifest)
-        self.pod = pod
+        await self._remove_ended()
+        self.pod = pod = await _uninterrupted(shop.create(PODS, manifest), self._keep)
         service = build_scheduler_service(
             settings.name, settings.service_type, pod, config.get("scheduler-service-template")
         )
@@ -238,6 +251,18 @@ class SchedulerPod(ProcessInterface):  # type: ignore[misc]
         budget = build_disruption_budget(settings.name, pod, config.get("scheduler-pdb-template"))
         await self._create_if_allowed(POD_DISRUPTION_BUDGETS, budget)
         return pod
+
+    def _keep(self, pod: Manifest) -> None:
+        self.pod = pod
+
+    async def _remove_ended(self) -> None:
+        """Make room for the Pod where one of an earlier cluster has ended, and was left."""
+        shop = self.workshop
+        with contextlib.suppress(KubeError):
+            found = await shop.client.get(PODS, self.pod_name, shop.namespace)
+            is_ours = (found["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) == CLASSIC
+            if is_ours and (found.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+                await shop.delete(found)
 
     async def _create_if_allowed(self, kind: Any, manifest: Manifest) -> Manifest | None:
         try:
@@ -281,6 +306,19 @@ class SchedulerPod(ProcessInterface):  # type: ignore[misc]
         return await self._ways.enter_async_context(tunnel)
 
 
+async def _uninterrupted(
+    creating: Coroutine[Any, Any, Manifest], keep: Callable[[Manifest], None]
+) -> Manifest:
+    """Create something; who is told to stop meanwhile learns first what there is to delete."""
+    task = asyncio.ensure_future(creating)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with contextlib.suppress(DaskKubernetesError):
+            keep(await task)
+        raise
+
+
 async def find_own_pod(client: KubeClient, namespace: str) -> Manifest | None:
     """Find the Pod that this process runs in, where it may own what we make; None elsewhere."""
     name = os.environ.get("HOSTNAME")
@@ -291,3 +329,11 @@ async def find_own_pod(client: KubeClient, namespace: str) -> Manifest | None:
         return await client.get(PODS, name, namespace)
     except KubeError:
         return None
+
+
+def find_cause(error: BaseException) -> BaseException:
+    """SpecCluster wraps what went wrong into a RuntimeError; a person wants what it wraps."""
+    cause = error.__cause__ if isinstance(error, RuntimeError) else None
+    if isinstance(cause, (DaskKubernetesError, KubeError)):
+        error = cause
+    return explain(error) if isinstance(error, KubeError) else error

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dask.utils import parse_timedelta
+
 from dask_k8s_jupyter import config
 from dask_k8s_jupyter.clusters.checks import SERVICE_TYPES, build_env, check_count, check_name
 from dask_k8s_jupyter.clusters.settings import build_name
@@ -45,6 +47,8 @@ class ClassicSettings:
         ``"tcp"`` or ``"tls"``.
     idle_timeout
         As Dask takes it; None: never.
+    owner_timeout_s
+        When a scheduler Pod ends that nobody speaks to; None: never.
     affinity
         ``"required"``, ``"preferred"`` or ``"none"``.
     service_type
@@ -66,9 +70,21 @@ class ClassicSettings:
     dashboard_address: str
     protocol: str
     idle_timeout: str | None
+    owner_timeout_s: float | None
     affinity: str
     service_type: str
     wait_timeout_s: float | None
+
+    def build_local_options(self) -> dict[str, Any]:
+        """Build what a scheduler in this process is started with."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "interface": self.interface,
+            "protocol": f"{self.protocol}://",
+            "dashboard_address": self.dashboard_address,
+            "idle_timeout": self.idle_timeout,
+        }
 
 
 def resolve_classic_settings(
@@ -90,10 +106,12 @@ def resolve_classic_settings(
     scheduler_service_name_resolution_retries: int | None = None,
     apply_default_affinity: str = "preferred",
     connects: bool = False,
+    ends_with_owner: bool = True,
 ) -> ClassicSettings:
     """Resolve the arguments of a classic KubeCluster; None means what the configuration says.
 
-    ``connects`` is for a cluster that exists: it needs no template.
+    ``connects`` is for a cluster that exists: it needs no template. ``ends_with_owner`` is false
+    for one that is to go on when its cluster manager has gone.
 
     Examples
     --------
@@ -101,40 +119,69 @@ def resolve_classic_settings(
     >>> resolve_classic_settings(pod_template=pod, name="demo", n_workers=2).n_workers
     2
     """
-    retries = config.get(
-        "scheduler-service-name-resolution-retries", scheduler_service_name_resolution_retries
-    )
-    if check_count("scheduler_service_name_resolution_retries", retries) < 1:
-        raise InvalidSpecError("scheduler_service_name_resolution_retries: 1 or more is needed")
+    _check_retries(scheduler_service_name_resolution_retries)
     worker = None if connects else _read_worker_template(pod_template)
-    template = config.get("worker-name") or config.get("name")
-    full_name = build_name(template if name is None else name)
-    env = config.get("env", env)
-    build_env(env)
     return ClassicSettings(
-        name=check_name("name", full_name),
+        name=_resolve_name(name),
         namespace=config.get("namespace", namespace),
         worker=worker,
         scheduler=_read_scheduler_template(scheduler_pod_template, worker),
         n_workers=check_count("n_workers", config.get("count.start", n_workers)),
-        env=env,
+        env=_resolve_env(env),
         deploy_mode=_check_one("deploy_mode", config.get("deploy-mode", deploy_mode), DEPLOY_MODES),
         host=config.get("host", host),
         port=check_count("port", config.get("port", port)),
         interface=config.get("interface", interface),
         dashboard_address=config.get("dashboard-address", dashboard_address),
-        protocol=_check_one(
-            "protocol", str(config.get("protocol", protocol)).split("://")[0], ("tcp", "tls")
-        ),
+        protocol=_resolve_protocol(protocol),
         idle_timeout=_build_timeout(config.get("idle-timeout", idle_timeout)),
+        owner_timeout_s=_resolve_owner_timeout() if ends_with_owner else None,
         affinity=_check_one("apply_default_affinity", apply_default_affinity, AFFINITIES),
-        service_type=_check_one(
-            "kubernetes.scheduler-service-type", config.get("scheduler-service-type"), SERVICE_TYPES
-        ),
-        wait_timeout_s=_read_seconds(
-            config.get("scheduler-service-wait-timeout", scheduler_service_wait_timeout)
-        ),
+        service_type=_resolve_service_type(),
+        wait_timeout_s=_resolve_wait_timeout(scheduler_service_wait_timeout),
     )
+
+
+def _check_retries(given: int | None) -> None:
+    retries = config.get("scheduler-service-name-resolution-retries", given)
+    if check_count("scheduler_service_name_resolution_retries", retries) < 1:
+        raise InvalidSpecError("scheduler_service_name_resolution_retries: 1 or more is needed")
+
+
+def _resolve_name(given: str | None) -> str:
+    template = config.get("worker-name") or config.get("name")
+    return check_name("name", build_name(template if given is None else given))
+
+
+def _resolve_env(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    env: Mapping[str, Any] = config.get("env", given)
+    build_env(env)
+    return env
+
+
+def _resolve_protocol(given: str | None) -> str:
+    scheme = str(config.get("protocol", given)).split("://")[0]
+    return _check_one("protocol", scheme, ("tcp", "tls"))
+
+
+def _resolve_service_type() -> str:
+    key = "scheduler-service-type"
+    return _check_one(f"kubernetes.{key}", config.get(key), SERVICE_TYPES)
+
+
+def _resolve_owner_timeout() -> float | None:
+    said = config.get("owner-timeout")
+    if not said:
+        return None
+    try:
+        timeout_s = float(parse_timedelta(said, default="s"))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        timeout_s = -1.0
+    if timeout_s <= 0:
+        raise InvalidSpecError(
+            f"kubernetes.owner-timeout: a time such as '5 minutes' is needed, not {said!r}"
+        )
+    return timeout_s
 
 
 def _read_worker_template(given: Any) -> PodTemplate:
@@ -171,7 +218,8 @@ def _build_timeout(idle_timeout: Any) -> str | None:
     return f"{idle_timeout} s" if isinstance(idle_timeout, (int, float)) else str(idle_timeout)
 
 
-def _read_seconds(timeout: Any) -> float | None:
+def _resolve_wait_timeout(given: Any) -> float | None:
+    timeout = config.get("scheduler-service-wait-timeout", given)
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout < 0:
         raise InvalidSpecError(
             f"scheduler_service_wait_timeout: seconds, 0 or more, are needed, not {timeout!r}"

@@ -77,7 +77,7 @@ class Dask:
 
     async def condition(self, kind: Any, name: str, type_: str) -> tuple[str, str]:
         conditions = (await self.status(kind, name)).get("conditions", ())
-        found = next((c for c in conditions if c["type"] == type_), {})
+        found: dict[str, str] = next((c for c in conditions if c["type"] == type_), {})
         return found.get("status", ""), found.get("reason", "")
 
     async def pods(self, label: str = WORKERS) -> list[dict[str, Any]]:

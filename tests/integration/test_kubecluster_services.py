@@ -65,7 +65,6 @@ async def test_a_load_balancer_leads_to_the_scheduler_once_it_has_an_address(
             assert await compute(guest) == 3
 
 
-@pytest.mark.current_only("the ports of the embedded Kubernetes' node lead nowhere")
 async def test_a_node_port_leads_to_the_scheduler(
     namespace: str, dask_image: str, kube_client: KubeClient
 ) -> None:
@@ -82,24 +81,6 @@ async def test_a_node_port_leads_to_the_scheduler(
         port = await find_node_port(kube_client, namespace)
         assert cluster.scheduler_address == f"tcp://{address}:{port}"
         assert await compute(cluster) == 3
-
-
-@pytest.mark.local_only("where a node's ports lead somewhere, no tunnel is needed")
-async def test_a_node_port_that_does_not_answer_leaves_the_tunnel(
-    namespace: str, dask_image: str
-) -> None:
-    async with KubeCluster(
-        name="demo",
-        namespace=namespace,
-        image=dask_image,
-        n_workers=0,
-        scheduler_service_type="NodePort",
-        quiet=True,
-        asynchronous=True,
-    ) as cluster:
-        assert cluster.scheduler_address.startswith("tcp://127.0.0.1:")
-        async with cluster.get_client() as client:
-            assert (await client.scheduler.identity())["type"] == "Scheduler"
 
 
 async def test_the_jupyter_server_of_a_scheduler_opens_at_its_link(

@@ -15,12 +15,16 @@ from dask_k8s_jupyter import KubeCluster
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions found")
 
 
+LOST = "install_signal_handlers"
+
+
 @pytest.fixture
 def dask_ctl_discovery(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The discovery of dask-ctl, whose newest release asks distributed for what it has lost."""
     pytest.importorskip("dask_ctl")
-    nothing: Callable[..., None] = lambda *args: None  # noqa: E731
-    monkeypatch.setattr(distributed.cli.utils, "install_signal_handlers", nothing, raising=False)
+    if not hasattr(distributed.cli.utils, LOST):  # as the documentation says
+        nothing: Callable[..., None] = lambda *args: None  # noqa: E731
+        monkeypatch.setattr(distributed.cli.utils, LOST, nothing, raising=False)
     with dask.config.set({"ctl.disable_discovery": []}):
         yield importlib.import_module("dask_ctl.discovery")
 

@@ -180,8 +180,9 @@ def _build_fields(schema: Schema) -> dict[str, tuple[Decoder, bool]]:
     required = schema.get("required") or ()
     fields = {}
     for key, part in schema["properties"].items():
-        is_kept = key in required or "default" in part
-        fields[key] = (_build(part), is_kept)
+        decode_field = _build(part)
+        is_kept = key in required or "default" in part or _is_struct(decode_field)
+        fields[key] = (decode_field, is_kept)
     return fields
 
 
@@ -190,22 +191,21 @@ def _decode_fields(
 ) -> Any:
     if not isinstance(value, dict):
         raise _wrong(value, path, "object")
-    for key in list(value):
+    for key, item in list(value.items()):
         known = fields.get(key)
-        where = f"{path}.{key}" if path else key
         if known is None:
-            unknown.append(where)
-            del value[key]
-            continue
-        item = value[key]
-        if item is None:
-            del value[key]
-            continue
-        read = known[0](item, where, unknown)
-        if read is None or (read in ("", [], _EMPTY) and not known[1] and not _is_struct(known[0])):
-            del value[key]
-        elif read is not item:
-            value[key] = read
+            unknown.append(f"{path}.{key}" if path else key)
+        elif item is not None:
+            decode_field, is_kept = known
+            if decode_field is _decode_string and type(item) is str:
+                read = item  # most fields are texts, and a call for each shows
+            else:
+                read = decode_field(item, f"{path}.{key}" if path else key, unknown)
+            if read or not (read is None or (not is_kept and read in ("", [], _EMPTY))):
+                if read is not item:
+                    value[key] = read
+                continue
+        del value[key]
     return value
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from .resources import Resource
@@ -27,7 +29,12 @@ _PATH_SEGMENT_KINDS = {"roles", "rolebindings", "clusterroles", "clusterrolebind
 
 def now_text() -> str:
     """The present time as metadata writes it."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _show_second(int(time.time()))
+
+
+@lru_cache(maxsize=1)
+def _show_second(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def new_uid() -> str:
@@ -104,6 +111,7 @@ def explain_name(plural: str, name: str) -> str | None:
     return explain_subdomain(name)
 
 
+@lru_cache(maxsize=4096)
 def explain_qualified(key: str) -> str | None:
     """Say what is wrong with a label or annotation key, or None."""
     prefix, slash, name = key.rpartition("/")
@@ -122,6 +130,7 @@ def explain_qualified(key: str) -> str | None:
     )
 
 
+@lru_cache(maxsize=4096)
 def explain_label_value(value: str) -> str | None:
     """Say what is wrong with the value of a label, or None."""
     if len(value) > 63:

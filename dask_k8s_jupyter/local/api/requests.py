@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -120,6 +121,11 @@ class Format:
     @classmethod
     def read(cls, accept: str, query: Mapping[str, str]) -> Format:
         """Choose the first form of an ``Accept`` header that the server can give."""
+        return cls._choose(accept, query.get("includeObject", "Metadata"))
+
+    @classmethod
+    @lru_cache(maxsize=256)
+    def _choose(cls, accept: str, include: str) -> Format:
         for choice in accept.split(","):
             media_type, *pairs = (part.strip() for part in choice.split(";"))
             if media_type not in ("application/json", "*/*", "application/*", ""):
@@ -129,7 +135,7 @@ class Format:
             if kind == "APIGroupDiscovery":
                 return cls("APIGroupDiscoveryList", given.get("v", "v2"))
             if kind in ("Object", "Table", "PartialObjectMetadata"):
-                return cls(kind, given.get("v", ""), query.get("includeObject", "Metadata"))
+                return cls(kind, given.get("v", ""), include)
         raise statuses.not_acceptable(accept)
 
 

@@ -29,7 +29,7 @@ from .pods import PodRunner
 from .quantities import show_bytes, show_cpus
 from .scheduler import Scheduler
 from .server import NodeServer
-from .servicenames import find_all_endpoints, write_services
+from .servicenames import find_all_endpoints, has_address, write_services
 from .serviceproxy import ServiceProxy, build_routes
 from .settings import NodeSettings, write_shims
 
@@ -133,7 +133,8 @@ class Node:
 
     def _note_pod(self, old: Pod | None, new: Pod | None) -> None:
         self._scheduler.note_change(old, new)
-        self._names_changed.set()
+        if has_address(old) or has_address(new):
+            self._names_changed.set()
         # A name can pass from one Pod to the next between two lists.
         if old is not None and (new is None or new["metadata"]["uid"] != old["metadata"]["uid"]):
             self._forget(old)

@@ -21,6 +21,11 @@ def is_ready(pod: Object) -> bool:
     return ready and "deletionTimestamp" not in pod["metadata"]
 
 
+def has_address(pod: Object | None) -> bool:
+    """Whether a Service could lead to a Pod at all, ready or not."""
+    return pod is not None and bool((pod.get("status") or {}).get("podIP"))
+
+
 def find_endpoints(service: Object, pods: Iterable[Object]) -> list[Object]:
     """The Pods that a Service leads to."""
     spec, namespace = service["spec"], service["metadata"]["namespace"]
@@ -32,7 +37,7 @@ def find_endpoints(service: Object, pods: Iterable[Object]) -> list[Object]:
         for pod in pods
         if pod["metadata"]["namespace"] == namespace
         and selector <= (pod["metadata"].get("labels") or {}).items()
-        and (pod.get("status") or {}).get("podIP")
+        and has_address(pod)
         and (spec.get("publishNotReadyAddresses") or is_ready(pod))
     ]
 

@@ -105,7 +105,7 @@ endif
 
 # The same integration tests on whatever KUBECONFIG points at, with the image that DASK_TEST_IMAGE names.
 test-kube: $(STAMPS)/development kubectl
-	$(PYTEST) tests/integration --kube=current
+	$(PYTEST) tests/integration --kube=current -n 2 --dist loadfile
 
 # ---------------------------------------------------------------- upkeep
 

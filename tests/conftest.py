@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from pathlib import Path
+
 import pytest
 
 
@@ -24,3 +28,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         for mark in item.iter_markers(f"{other}_only"):
             item.add_marker(pytest.mark.skip(reason=f"{other} Kubernetes only: {mark.args[0]}"))
+
+
+@pytest.fixture(scope="session")
+def helm_program() -> str:
+    """A helm: the variable HELM, on the PATH, or beside a Kubernetes that was built here."""
+    built = sorted(Path.home().glob(".cache/real-kube/*/bin/helm"))
+    found = os.environ.get("HELM") or shutil.which("helm") or (str(built[0]) if built else None)
+    if found is None:
+        pytest.skip("there is no helm on the PATH, nor named by the variable HELM")
+    return found

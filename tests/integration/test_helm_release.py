@@ -7,7 +7,6 @@ import gzip
 import json
 import operator
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
@@ -54,12 +53,6 @@ NEEDED_RULES = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch", "patch"]},
     {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
 ]
-
-
-def find_helm() -> str | None:
-    """Find a helm: on the PATH, or beside the Kubernetes that was built on this machine."""
-    cached = sorted((Path.home() / ".cache" / "real-kube").glob("*/bin/helm"))
-    return shutil.which("helm") or (str(cached[0]) if cached else None)
 
 
 def build_marks(release: str, namespace: str, component: str) -> dict[str, Any]:
@@ -244,17 +237,17 @@ async def test_what_is_not_there_or_is_no_dask_cluster_is_said(
         await HelmCluster("other", namespace=namespace, asynchronous=True)
 
 
-@pytest.mark.skipif(find_helm() is None, reason="there is no helm on this machine")
 def test_a_release_that_a_real_helm_installed_is_found(
     kubeconfig: Path,
     kubectl_json: Callable[..., Any],
     namespace: str,
     dask_image: str,
+    helm_program: str,
     tmp_path: Path,
 ) -> None:
     subprocess.run(
         [
-            find_helm() or "helm",
+            helm_program,
             *("install", "real", str(CHART), f"--namespace={namespace}"),
             *(f"--set=image={dask_image}", "--set=workers=1"),
         ],

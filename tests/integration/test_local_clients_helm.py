@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,21 +12,18 @@ import pytest
 CHART = Path(__file__).parents[2] / "operator" / "chart"
 
 
-def _find_helm() -> str | None:
-    cached = sorted(Path.home().glob(".cache/real-kube/*/bin/helm"))
-    return shutil.which("helm") or (str(cached[0]) if cached else None)
-
-
 @pytest.fixture
-def helm(kubeconfig, namespace, tmp_path):
+def helm(helm_program, kubeconfig, namespace, tmp_path):
     """Run helm in the test's namespace; returns what it prints."""
-    program = _find_helm()
-    if program is None:
-        pytest.skip("helm is not on this machine")
     folders = {f"HELM_{name}_HOME": str(tmp_path) for name in ("CACHE", "CONFIG", "DATA")}
 
     def run(*arguments: str) -> str:
-        command = [program, f"--kubeconfig={kubeconfig}", f"--namespace={namespace}", *arguments]
+        command = [
+            helm_program,
+            f"--kubeconfig={kubeconfig}",
+            f"--namespace={namespace}",
+            *arguments,
+        ]
         ended = subprocess.run(
             command, capture_output=True, text=True, timeout=120, env=os.environ | folders
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,10 +16,6 @@ from dask_k8s_operator.resources.manifests import (
 )
 
 CHART = Path(__file__).parents[3] / "operator" / "chart"
-HELM = os.environ.get("HELM") or shutil.which("helm")
-needs_helm = pytest.mark.skipif(
-    HELM is None, reason="helm is not on the PATH, nor named by the variable HELM"
-)
 
 # Values of the chart dask-kubernetes-operator, with their defaults there.
 UPSTREAM = {
@@ -75,14 +69,21 @@ UPSTREAM = {
 }
 
 
-def template(*settings, namespace="ns"):
-    arguments = [HELM, "template", "r", str(CHART), "--namespace", namespace, *settings]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    documents = [document for document in yaml.safe_load_all(done.stdout) if document]
-    return {
-        (d["kind"], d["metadata"]["name"], d["metadata"].get("namespace")): d for d in documents
-    }
+@pytest.fixture
+def template(helm_program):
+    """What helm makes of the chart with some settings, by kind, name and namespace."""
+
+    def run(*settings, namespace="ns"):
+        place = ("--namespace", namespace)
+        arguments = [helm_program, "template", "r", str(CHART), *place, *settings]
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        documents = [document for document in yaml.safe_load_all(done.stdout) if document]
+        return {
+            (d["kind"], d["metadata"]["name"], d["metadata"].get("namespace")): d for d in documents
+        }
+
+    return run
 
 
 def container_of(documents):
@@ -106,16 +107,14 @@ def test_the_generated_parts_of_the_chart_are_up_to_date():
     assert {f"crds/{path.name}" for path in (CHART / "crds").iterdir()} <= set(build_chart_files())
 
 
-@needs_helm
-def test_helm_finds_nothing_to_say_against_the_chart():
+def test_helm_finds_nothing_to_say_against_the_chart(helm_program):
     done = subprocess.run(
-        [HELM, "lint", "--strict", str(CHART)], capture_output=True, text=True, timeout=60
+        [helm_program, "lint", "--strict", str(CHART)], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@needs_helm
-def test_the_chart_installs_what_the_manifests_install():
+def test_the_chart_installs_what_the_manifests_install(template):
     documents = template()
     assert documents["ClusterRole", "r-dask-operator", None]["rules"] == operator_rules()
     assert ("ClusterRole", "dask-user", None) in documents
@@ -127,8 +126,7 @@ def test_the_chart_installs_what_the_manifests_install():
     assert theirs["args"] == ["--all-namespaces"]
 
 
-@needs_helm
-def test_a_single_namespace_needs_no_right_beyond_it():
+def test_a_single_namespace_needs_no_right_beyond_it(template):
     flags = ["--set", "rbac.cluster=false", "--set", "kopfArgs={--namespace=ns}"]
     documents = template(*flags)
     assert documents["Role", "r-dask-operator", "ns"]["rules"] == operator_rules()
@@ -141,8 +139,7 @@ def test_a_single_namespace_needs_no_right_beyond_it():
     }
 
 
-@needs_helm
-def test_monitors_choose_what_they_are_told_and_quote_it_once():
+def test_monitors_choose_what_they_are_told_and_quote_it_once(template):
     documents = template(
         "--set=metrics.scheduler.enabled=true",
         "--set=metrics.scheduler.serviceMonitor.enabled=true",
@@ -165,16 +162,14 @@ def test_monitors_choose_what_they_are_told_and_quote_it_once():
     assert own["podMetricsEndpoints"][0]["path"] == "/metrics"
 
 
-@needs_helm
-def test_workers_are_monitored_as_the_older_documentation_says():
+def test_workers_are_monitored_as_the_older_documentation_says(template):
     documents = template(
         "--set=metrics.worker.enabled=true", "--set=metrics.worker.serviceMonitor.enabled=true"
     )
     assert ("PodMonitor", "r-dask-operator-worker", "ns") in documents
 
 
-@needs_helm
-def test_the_network_policy_is_the_one_of_the_manifests():
+def test_the_network_policy_is_the_one_of_the_manifests(template):
     documents = template("--set=networkPolicy.enabled=true", "--set=networkPolicy.namespaces={a,b}")
     for place in ("a", "b"):
         policy = documents["NetworkPolicy", "dask-schedulers", place]
@@ -182,7 +177,6 @@ def test_the_network_policy_is_the_one_of_the_manifests():
         assert policy["spec"] == build_network_policy("ns")["spec"]
 
 
-@needs_helm
 @pytest.mark.parametrize(
     "setting",
     [
@@ -194,8 +188,8 @@ def test_the_network_policy_is_the_one_of_the_manifests():
         "replicaCount=-1",
     ],
 )
-def test_a_value_that_cannot_work_is_refused_by_name(setting):
-    arguments = [HELM, "template", "r", str(CHART), "--set", setting]
+def test_a_value_that_cannot_work_is_refused_by_name(helm_program, setting):
+    arguments = [helm_program, "template", "r", str(CHART), "--set", setting]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     assert setting.split("=")[0].split(".")[-1] in done.stderr

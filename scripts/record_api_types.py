@@ -23,6 +23,7 @@ GROUP_VERSIONS = {
     "apis/apps/v1": ("Deployment", "ReplicaSet"),
     "apis/batch/v1": ("Job",),
     "apis/coordination.k8s.io/v1": ("Lease",),
+    "apis/discovery.k8s.io/v1": ("EndpointSlice",),
     "apis/rbac.authorization.k8s.io/v1": (
         *("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"),
     ),

@@ -103,6 +103,8 @@ async def test_a_services_addresses_lead_to_its_ready_pods_and_to_their_successo
 
     kubectl("wait", "--for=jsonpath={.status.phase}=Running", "--timeout=30s", "pod/bad")
     await wait_until(lambda: are(["good"], ["bad"]))
+    ready = "jsonpath={.items[*].endpoints[?(@.conditions.ready==true)].targetRef.name}"
+    await wait_until(lambda: kubectl("get", "endpointslices", "-o", ready) == "good")
     await wait_until(lambda: answers() == {"good"})
     await kube_client.delete(PODS, "good", namespace)
     await serve("better")

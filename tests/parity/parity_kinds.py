@@ -75,6 +75,22 @@ KINDS = [
         },
     ),
     Kind(
+        "endpointslices",
+        "EndpointSlice",
+        "/apis/discovery.k8s.io/v1",
+        {
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["192.0.2.1"]}],
+            "ports": [{"port": 80}],
+        },
+        {"endpoints": [{"addresses": ["192.0.2.2"]}]},
+        {
+            "type": {"addressType": "Wrong"},
+            "no-type": {"addressType": None},
+            "address": {"endpoints": [{"addresses": ["nowhere"]}]},
+        },
+    ),
+    Kind(
         "events",
         "Event",
         "/api/v1",

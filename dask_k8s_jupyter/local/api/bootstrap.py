@@ -42,7 +42,11 @@ _REVIEWS: list[Object] = [
         "verbs": ["create"],
     },
 ]
-_VIEW: list[Object] = [{"apiGroups": [""], "resources": _VIEWED, "verbs": _READ}]
+_SLICES: Object = {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"]}
+_VIEW: list[Object] = [
+    {"apiGroups": [""], "resources": _VIEWED, "verbs": _READ},
+    {**_SLICES, "verbs": _READ},
+]
 _EDIT: list[Object] = [
     *_VIEW,
     {"apiGroups": [""], "resources": _EDITED, "verbs": [*_READ, *_WRITE]},

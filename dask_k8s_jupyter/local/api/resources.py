@@ -136,6 +136,13 @@ BUILT_IN = (
         scale_paths=_WORKLOAD_SCALE,
     ),
     Resource("batch", "v1", "jobs", "Job", "job", categories=("all",), subresources=("status",)),
+    Resource(
+        "discovery.k8s.io",
+        "v1",
+        "endpointslices",
+        "EndpointSlice",
+        "endpointslice",
+    ),
     Resource("coordination.k8s.io", "v1", "leases", "Lease", "lease"),
     Resource(_RBAC, "v1", "roles", "Role", "role"),
     Resource(_RBAC, "v1", "rolebindings", "RoleBinding", "rolebinding"),

@@ -12,6 +12,7 @@ from . import jsonpath, workloadcells
 from .ages import NONE, UNKNOWN, show_age
 from .podcells import find_pod_status
 from .resources import Resource
+from .servicecells import list_endpoints, list_service, list_slice
 
 Object = dict[str, Any]
 Cells = Callable[[Object], list[Any]]
@@ -42,32 +43,6 @@ def _pod_cells(pod: Object) -> list[Any]:
     nominated = status.get("nominatedNodeName") or NONE
     shown = find_pod_status(pod)
     return [_name(pod), *shown, _age(pod), status.get("podIP") or NONE, node, nominated, NONE]
-
-
-def _service_cells(service: Object) -> list[Any]:
-    spec = service["spec"]
-    ports = [
-        f"{p['port']}" + (f":{p['nodePort']}" if p.get("nodePort") else "") + f"/{p['protocol']}"
-        for p in spec.get("ports") or ()
-    ]
-    external = spec.get("externalIPs") or ()
-    address = ",".join(external) or NONE
-    if spec["type"] == "LoadBalancer" and not external:
-        address = "<pending>"
-    elif spec["type"] == "ExternalName":
-        address = spec.get("externalName", NONE)
-    selector = ",".join(f"{k}={v}" for k, v in sorted((spec.get("selector") or {}).items()))
-    cluster_ip = spec.get("clusterIP") or NONE
-    shown = ",".join(ports) or NONE
-    return [
-        _name(service),
-        spec["type"],
-        cluster_ip,
-        address,
-        shown,
-        _age(service),
-        selector or NONE,
-    ]
 
 
 def _node_cells(node: Object) -> list[Any]:
@@ -136,17 +111,6 @@ def _binding_cells(binding: Object) -> list[Any]:
     return [_name(binding), role, _age(binding), *(subjects(kind) for kind in kinds)]
 
 
-def _endpoint_cells(endpoints: Object) -> list[Any]:
-    found = [
-        f"{address['ip']}:{port['port']}"
-        for subset in endpoints.get("subsets") or ()
-        for port in subset.get("ports") or ()
-        for address in subset.get("addresses") or ()
-    ]
-    more = f" + {len(found) - 3} more..." if len(found) > 3 else ""
-    return [_name(endpoints), (",".join(found[:3]) + more) or NONE, _age(endpoints)]
-
-
 def _phase(value: Object) -> str:
     return str((value.get("status") or {}).get("phase", ""))
 
@@ -179,7 +143,7 @@ _BUILT_IN: dict[str, tuple[list[Object], Cells]] = {
     ),
     "services": (
         _columns("Name|Type|Cluster-IP|External-IP|Port(s)|Age", "Selector"),
-        _service_cells,
+        list_service,
     ),
     "nodes": (
         _columns(
@@ -232,7 +196,8 @@ _BUILT_IN: dict[str, tuple[list[Object], Cells]] = {
         _columns("Name|Holder|Age"),
         lambda v: [_name(v), (v.get("spec") or {}).get("holderIdentity") or "", _age(v)],
     ),
-    "endpoints": (_columns("Name|Endpoints|Age"), _endpoint_cells),
+    "endpoints": (_columns("Name|Endpoints|Age"), list_endpoints),
+    "endpointslices": (_columns("Name|AddressType|Ports|Endpoints|Age"), list_slice),
     "roles": (_CREATED_AT, _created),
     "clusterroles": (_CREATED_AT, _created),
     "customresourcedefinitions": (_CREATED_AT, _created),

@@ -1,4 +1,4 @@
-"""Keeps an Endpoints object for every Service with a selector: who is behind it, ready or not.
+"""Keeps Endpoints and EndpointSlices of every Service with a selector: who is behind it.
 
 Guarantees that a Pod is among the addresses only while it is ready (or the Service publishes Pods
 that are not), and that the Endpoints of a deleted Service go. Leaves alone the Endpoints of
@@ -15,6 +15,7 @@ from dask_k8s_operator.kube.errors import ConflictError, NotFoundError
 from dask_k8s_operator.resources.kinds import Kind
 
 from .decide import is_ready
+from .slices import write_slices
 from .toolkit import Key, Object, Toolkit
 
 ENDPOINTS = Kind("", "v1", "endpoints", "Endpoints")
@@ -46,23 +47,34 @@ def build_endpoints(service: Object, pods: Sequence[Object]) -> Object:
     labels = {**(metadata.get("labels") or {}), **_MANAGED}
     if spec.get("clusterIP") == "None":
         labels[_HEADLESS] = ""
-    found: dict[tuple[Any, ...], dict[str, list[Object]]] = defaultdict(lambda: defaultdict(list))
-    for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
-        status = pod.get("status") or {}
-        if not status.get("podIP") or status.get("phase") in ("Succeeded", "Failed"):
-            continue
-        is_given = spec.get("publishNotReadyAddresses") or (
-            is_ready(pod) and "deletionTimestamp" not in pod["metadata"]
-        )
-        addresses = found[_find_ports(spec, pod)]
-        addresses["addresses" if is_given else "notReadyAddresses"].append(_build_address(pod))
+    publishes = bool(spec.get("publishNotReadyAddresses"))
     subsets = [
-        {**addresses, "ports": [{**dict(port)} for port in ports]}
-        for ports, addresses in sorted(found.items())
+        {**_sort_addresses(grouped, publishes), "ports": [dict(port) for port in ports]}
+        for ports, grouped in group_by_ports(service, pods)
         if ports
     ]
     name = {"name": metadata["name"], "namespace": metadata["namespace"], "labels": labels}
     return {"apiVersion": "v1", "kind": "Endpoints", "metadata": name, "subsets": subsets}
+
+
+def group_by_ports(
+    service: Object, pods: Sequence[Object]
+) -> list[tuple[tuple[Any, ...], list[Object]]]:
+    """The Pods behind a Service that have an address, by the ports that it leads to."""
+    found: dict[tuple[Any, ...], list[Object]] = defaultdict(list)
+    for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
+        status = pod.get("status") or {}
+        if status.get("podIP") and status.get("phase") not in ("Succeeded", "Failed"):
+            found[_find_ports(service["spec"], pod)].append(pod)
+    return sorted(found.items())
+
+
+def _sort_addresses(pods: Sequence[Object], publishes: bool) -> dict[str, list[Object]]:
+    found: dict[str, list[Object]] = defaultdict(list)
+    for pod in pods:
+        is_given = publishes or (is_ready(pod) and "deletionTimestamp" not in pod["metadata"])
+        found["addresses" if is_given else "notReadyAddresses"].append(_build_address(pod))
+    return found
 
 
 def _build_address(pod: Object) -> Object:
@@ -98,11 +110,12 @@ def _find_number(target: Any, pod: Object) -> int | None:
 
 
 async def reconcile_service(kit: Toolkit, key: Key, service: Object) -> None:
-    """Write the Endpoints of a Service, unless they say so already."""
+    """Write the Endpoints and EndpointSlices of a Service, unless they say so already."""
     spec = service["spec"]
     if not spec.get("selector") or spec.get("type") == "ExternalName":
         return
     pods = [pod for pod in kit.informers["Pod"].objects.values() if selects(service, pod)]
+    await write_slices(kit, key, service, group_by_ports(service, pods))
     wanted = build_endpoints(service, pods)
     known = kit.informers["Endpoints"].objects.get(key[1:])
     if known is None:

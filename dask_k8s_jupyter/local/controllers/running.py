@@ -17,15 +17,14 @@ from dask_k8s_operator.resources.kinds import DEPLOYMENTS, PODS, SERVICES, Kind
 from .decide import find_controller
 from .endpoints import ENDPOINTS, forget_service, reconcile_service, selects
 from .jobs import JOBS, JobReconciler
+from .slices import ENDPOINT_SLICES, SERVICE_NAME
 from .toolkit import Key, Object, Toolkit
 from .workloads import REPLICA_SETS, reconcile_deployment, reconcile_replica_set
 
-_KINDS = (DEPLOYMENTS, REPLICA_SETS, JOBS, SERVICES, ENDPOINTS, PODS)
+_KINDS = (DEPLOYMENTS, REPLICA_SETS, JOBS, SERVICES, ENDPOINTS, ENDPOINT_SLICES, PODS)
 _OWNERS = {"Pod": ("ReplicaSet", "Job"), "ReplicaSet": ("Deployment",)}
 # What has to become true; the other kinds only bear on that.
 _DESIRED = ("Deployment", "ReplicaSet", "Job", "Service")
-# What is wrong with an Endpoints is wrong with the Service of its name.
-_NAMESAKES = {"Endpoints": "Service"}
 
 _LOG = logging.getLogger(__name__)
 Reconcile = Callable[[Toolkit, Key, Object], Awaitable[None]]
@@ -73,20 +72,20 @@ class Controllers:
 
     def _build_listener(self, kind: Kind) -> Callable[[Object | None, Object | None], None]:
         owners = _OWNERS.get(kind.kind, ())
-        wanted = _NAMESAKES.get(kind.kind, kind.kind)
 
         def listen(old: Object | None, new: Object | None) -> None:
             item = new if new is not None else old
             if item is None:
                 return
             metadata = item["metadata"]
-            if wanted in _DESIRED:
-                key = (wanted, metadata["namespace"], metadata["name"])
-                if wanted != kind.kind:
-                    self._kit.note_seen(key, metadata["name"])
-                self._queue.add(key)
+            if kind.kind in _DESIRED:
+                self._queue.add((kind.kind, metadata["namespace"], metadata["name"]))
             if new is None:
                 self._kit.deleted.discard(metadata["uid"])
+            if service := _find_service(kind, item):
+                key = ("Service", metadata["namespace"], service)
+                self._kit.note_seen(key, metadata["name"])
+                self._queue.add(key)
             for owner in owners:
                 if controller := find_controller(item, owner):
                     self._kit.note_seen((owner, *controller), metadata["name"])
@@ -130,3 +129,12 @@ class Controllers:
         elif not self._kit.is_waiting(key):
             # What was created and is on its way brings us back here.
             await self._reconcilers[kind](self._kit, key, item)
+
+
+def _find_service(kind: Kind, item: Object) -> str:
+    """Name of the Service that an object tells of; "" when it tells of none."""
+    metadata = item["metadata"]
+    if kind is ENDPOINTS:
+        return str(metadata["name"])
+    labels = metadata.get("labels") or {}
+    return str(labels.get(SERVICE_NAME, "")) if kind is ENDPOINT_SLICES else ""

@@ -15,7 +15,8 @@ from dask_k8s_jupyter.local.controllers.decide_job import (
     count_ends,
     decide_job,
 )
-from dask_k8s_jupyter.local.controllers.endpoints import build_endpoints, selects
+from dask_k8s_jupyter.local.controllers.endpoints import build_endpoints, group_by_ports, selects
+from dask_k8s_jupyter.local.controllers.slices import build_slices
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=timezone.utc)
 
@@ -236,6 +237,30 @@ def test_endpoints_tell_who_is_ready_behind_a_service(spec, pods, subsets):
     ]
     assert found == subsets
     assert built["metadata"]["labels"]["a"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("spec", "pods", "conditions"),
+    [
+        ({}, [], [[]]),
+        ({}, [backend("1")], [[(True, True, False)]]),
+        ({}, [backend("1", ready=False)], [[(False, False, False)]]),
+        ({}, [backend("1", ending=True)], [[(False, True, True)]]),
+        ({"publishNotReadyAddresses": True}, [backend("1", ready=False)], [[(True, True, False)]]),
+        ({}, [backend("1"), backend("2", 9000)], [[(True, True, False)], [(True, True, False)]]),
+    ],
+)
+def test_slices_tell_of_every_pod_whether_it_is_ready(spec, pods, conditions):
+    given = service(**spec)
+    given["metadata"]["uid"] = "us"
+    built = build_slices(given, group_by_ports(given, pods))
+    found = [
+        [tuple(each["conditions"].values()) for each in piece["endpoints"]]
+        for piece in built.values()
+    ]
+    assert found == conditions
+    labels = [piece["metadata"]["labels"] for piece in built.values()]
+    assert {each["kubernetes.io/service-name"] for each in labels} == {"s"}
 
 
 def test_a_service_leads_to_pods_of_its_namespace_that_it_selects():

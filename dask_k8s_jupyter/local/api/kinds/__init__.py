@@ -15,6 +15,7 @@ from .plain import (
     EventStrategy,
     LeaseStrategy,
     SecretStrategy,
+    SliceStrategy,
 )
 from .pods import PodStrategy
 from .quotas import QuotaStrategy
@@ -44,6 +45,7 @@ class Strategies:
             "secrets": SecretStrategy(context),
             "events": events,
             "endpoints": EndpointsStrategy(context),
+            "endpointslices": SliceStrategy(context),
             "leases": LeaseStrategy(context),
             "persistentvolumeclaims": ClaimStrategy(context),
             "resourcequotas": QuotaStrategy(context),

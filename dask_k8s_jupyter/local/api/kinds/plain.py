@@ -148,6 +148,45 @@ class EndpointsStrategy(Strategy):
         return causes
 
 
+class SliceStrategy(Strategy):
+    """EndpointSlices."""
+
+    has_generation = True
+    is_created_by_update = True
+
+    def is_desired_changed(self, new: Object, old: Object) -> bool:
+        """Its labels say whose slice it is, and count."""
+        pair = [value["metadata"].get("labels") or {} for value in (new, old)]
+        return pair[0] != pair[1] or super().is_desired_changed(new, old)
+
+    def default(self, resource: Resource, value: Object) -> None:
+        """Fill in name and protocol of ports, and what the API writes though it is empty."""
+        for port in value.get("ports") or ():
+            port.setdefault("name", "")
+            port.setdefault("protocol", "TCP")
+        for endpoint in value.setdefault("endpoints", []) or ():
+            endpoint.setdefault("conditions", {})
+        value.setdefault("ports", None)
+
+    def validate(self, resource: Resource, value: Object, old: Object | None) -> list[Cause]:
+        """Check the type of addresses, the addresses, the ports."""
+        kind = value.get("addressType")
+        if not kind:
+            return [required("addressType")]
+        if kind not in _ADDRESS_TYPES:
+            return [unsupported("addressType", kind, _ADDRESS_TYPES)]
+        causes = []
+        for index, endpoint in enumerate(value.get("endpoints") or ()):
+            for at, address in enumerate(endpoint.get("addresses") or ()):
+                if kind != "FQDN" and not is_address(address):
+                    where = f"endpoints[{index}].addresses[{at}]"
+                    causes.append(invalid_value(where, address, ADDRESS_TEXT))
+        if old is not None and old["addressType"] != kind:
+            causes.append(invalid_value("addressType", kind, "field is immutable"))
+        return causes
+
+
+_ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 ADDRESS_TEXT = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from dask_k8s_jupyter.local import processes
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.local_only("it is about the embedded Kubernetes alone")
 
 DASK_K8S = str(Path(sys.executable).with_name("dask-k8s"))
 Start = Callable[..., "Up"]
+NAMES = ["web.default", "web.default.svc.cluster.local"]
 
 
 class Up:
@@ -46,9 +49,10 @@ class Up:
     def leftovers(self) -> list[int]:
         return processes.find_marked(processes.CLUSTER_MARK, self.mark)
 
-    def kubectl(self, *arguments: str) -> str:
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         command = ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        done = subprocess.run(command, capture_output=True, text=True, check=True, input=stdin)
+        return done.stdout
 
 
 @pytest.fixture
@@ -89,6 +93,51 @@ def wait_for(is_true: Callable[[], bool], timeout_s: float = 10) -> None:
         time.sleep(0.05)
 
 
+WEB = """
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 8080}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: main
+    image: any:1
+    command: [python, -m, http.server, "8080"]
+    readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
+"""
+
+
+async def run_in_kernel(server: str, token: str, code: str) -> str:
+    """Run code in a new kernel of a Jupyter server; returns what it prints."""
+    headers = {"Authorization": f"token {token}"}
+    printed = ""
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with session.post(f"{server}/api/kernels", json={}) as answer:
+            kernel = (await answer.json())["id"]
+        async with session.ws_connect(f"{server}/api/kernels/{kernel}/channels") as channels:
+            header = {"msg_id": "1", "session": "s", "username": "", "msg_type": "execute_request"}
+            content = {"code": code, "silent": False}
+            message = {"header": {**header, "version": "5.3"}, "content": content}
+            await channels.send_json(
+                {**message, "parent_header": {}, "metadata": {}, "channel": "shell"}
+            )
+            async for received in channels:
+                said = received.json()
+                if said["parent_header"].get("msg_id") != "1":
+                    continue
+                printed += said["content"].get("text", "")
+                printed += "".join(said["content"].get("traceback", ()))
+                if said["msg_type"] == "execute_reply":
+                    break
+        await session.delete(f"{server}/api/kernels/{kernel}")
+    return printed
+
+
 def test_jupyterlab_answers_at_its_url_and_everything_ends_with_ctrl_c(start: Start) -> None:
     up = start("--base-url", "/user/ada")
     (url,) = re.findall(r"http://\S+", up.output.split("export")[0])
@@ -96,6 +145,18 @@ def test_jupyterlab_answers_at_its_url_and_everything_ends_with_ctrl_c(start: St
     with urllib.request.urlopen(url) as page:  # noqa: S310  (our own page on loopback)
         assert page.status == 200
     assert "dask-operator" in up.kubectl("get", "pods", "--all-namespaces")
+    # A Service's name and address lead there from a kernel, also when its Pod has been replaced.
+    server, _, token = url.partition("/lab?token=")
+    for _ in range(2):
+        up.kubectl("apply", "-f", "-", stdin=WEB)
+        up.kubectl("wait", "--for=condition=Ready", "--timeout=20s", "pod/web")
+        address = up.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
+        code = (
+            "import urllib.request as u\n"
+            f"print([u.urlopen(f'http://{{host}}:8080').status for host in {[*NAMES, address]}])"
+        )
+        assert asyncio.run(run_in_kernel(server, token, code)) == "[200, 200, 200]\n"
+        up.kubectl("delete", "pod", "web")
     assert len(up.leftovers()) >= 2
     assert up.kubeconfig.stat().st_mode & 0o077 == 0
     up.process.send_signal(signal.SIGINT)

@@ -14,7 +14,7 @@ from dask_k8s_operator.kube import Informer, KubeClient, WorkQueue
 from dask_k8s_operator.kube.errors import KubeError
 from dask_k8s_operator.resources.kinds import DEPLOYMENTS, PODS, SERVICES, Kind
 
-from .decide import find_controller
+from .decide import find_controller, is_ready
 from .endpoints import ENDPOINTS, forget_service, reconcile_service, selects
 from .jobs import JOBS, JobReconciler
 from .slices import ENDPOINT_SLICES, SERVICE_NAME
@@ -96,7 +96,9 @@ class Controllers:
         return listen
 
     def _note_pod(self, old: Object | None, new: Object | None) -> None:
-        """Look again at the Services that a Pod is or was behind."""
+        """Look again at the Services that a Pod is or was behind, when it matters to them."""
+        if old is not None and new is not None and _facts(old) == _facts(new):
+            return
         for (namespace, name), service in self._kit.informers["Service"].objects.items():
             if any(pod is not None and selects(service, pod) for pod in (old, new)):
                 self._queue.add(("Service", namespace, name))
@@ -129,6 +131,18 @@ class Controllers:
         elif not self._kit.is_waiting(key):
             # What was created and is on its way brings us back here.
             await self._reconcilers[kind](self._kit, key, item)
+
+
+def _facts(pod: Object) -> tuple[object, ...]:
+    """What of a Pod the Services that lead to it tell."""
+    metadata, status = pod["metadata"], pod.get("status") or {}
+    return (
+        metadata.get("labels"),
+        "deletionTimestamp" in metadata,
+        status.get("podIP"),
+        status.get("phase"),
+        is_ready(pod),
+    )
 
 
 def _find_service(kind: Kind, item: Object) -> str:

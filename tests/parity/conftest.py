@@ -2,7 +2,7 @@
 
 ``pytest tests/parity``                  compares with the recorded answers of a real API server;
 ``pytest tests/parity --kube=current``   compares with the one that KUBECONFIG points at;
-``… --kube=current --record``            records its answers.
+``… --kube=current --record``            records its answers, by release.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 from parity_cases import SCENARIOS
 from parity_normal import normalize
+from parity_releases import NEWEST
 from parity_step import Api, Run, Scenario, Step
 
 Answers = dict[str, dict[str, Any]]
-RECORDED = Path(__file__).parent / "answers" / "1.36.json"
+ANSWERS = Path(__file__).parent / "answers"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,13 +55,13 @@ def read_version(kubeconfig: Path, folder: Path) -> str:
         api.close()
 
 
-def read_recorded() -> Answers:
-    """The answers that were recorded from a real API server."""
-    found: Answers = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
+def read_recorded(release: str) -> Answers:
+    """The answers that were recorded from a real API server of a release."""
+    found: Answers = json.loads((ANSWERS / f"{release}.json").read_text())
     return found
 
 
-def write_recorded(answers: Answers) -> None:
+def write_recorded(release: str, answers: Answers) -> None:
     """One line a request, so that a change can be read."""
     lines = []
     for scenario, steps in answers.items():
@@ -69,7 +70,7 @@ def write_recorded(answers: Answers) -> None:
             for name, step in steps.items()
         ]
         lines.append(f"{json.dumps(scenario)}:{{\n" + ",\n".join(inner) + "\n}")
-    RECORDED.write_text("{" + ",\n".join(lines) + "}\n")
+    (ANSWERS / f"{release}.json").write_text("{" + ",\n".join(lines) + "}\n")
 
 
 @pytest.fixture(scope="session")
@@ -86,19 +87,19 @@ def embedded_answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
 def real_version(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Version of the real Kubernetes that is compared with."""
     if request.config.getoption("--kube") == "local":
-        return RECORDED.stem
+        return NEWEST
     return read_version(Path(os.environ["KUBECONFIG"]), tmp_path_factory.mktemp("version"))
 
 
 @pytest.fixture(scope="session")
 def real_answers(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, real_version: str
 ) -> Answers:
     """What a real Kubernetes answers, now or when it was recorded."""
     if request.config.getoption("--kube") == "local":
-        return read_recorded()
+        return read_recorded(real_version)
     folder = tmp_path_factory.mktemp("real")
     answers = ask_everything(Path(os.environ["KUBECONFIG"]), folder)
     if request.config.getoption("--record", default=False):
-        write_recorded(answers)
+        write_recorded(real_version, answers)
     return answers

@@ -41,6 +41,7 @@ class Server:
     """A running ``dask-k8s up --no-lab`` without the operator's Pod in the way."""
 
     process: subprocess.Popen[str]
+    kubeconfig: str
     url: str
     headers: dict[str, str]
     tls: ssl.SSLContext
@@ -75,12 +76,14 @@ def start_server() -> Server:
     process = subprocess.Popen([sys.executable, "-c", _SERVE], stdout=subprocess.PIPE, text=True)
     if process.stdout is None:
         raise RuntimeError("the server has no output")
-    config = yaml.safe_load(Path(process.stdout.readline().strip()).read_text())
+    kubeconfig = process.stdout.readline().strip()
+    config = yaml.safe_load(Path(kubeconfig).read_text())
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
     headers = {"Authorization": f"Bearer {user['token']}", "Content-Type": "application/json"}
     tls = ssl.create_default_context(cadata=authority)
-    return Server(process, cluster["server"], headers, tls, time.monotonic() - begin)
+    ready_after_s = time.monotonic() - begin
+    return Server(process, kubeconfig, cluster["server"], headers, tls, ready_after_s)
 
 
 def build_pod(name: str) -> bytes:

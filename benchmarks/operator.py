@@ -4,9 +4,12 @@ Ratios in one run on one API server: scaling a worker group up and down against 
 same creations and deletions at the same concurrency; then writes a worker, the time from a scale to
 the first Pod, memory, what it asks when nothing happens, and CPU by the number of other clusters.
 
-The operator is a process from this checkout, with a namespace of its own. Its Pods are meant to
-stay Pending, or to land on pretended nodes (taint ``kwok.x-k8s.io/node``), never on real ones.
-Refuses to run beside another operator, which would do the work.
+The operator is a process from this checkout, with a namespace of its own. On the embedded
+Kubernetes, a process too, worker Pods wait for a scheduler that never comes, so that nobody else
+writes. With ``--kube current`` they go to nodes with a label (``--node-selector``) whose taint they
+tolerate (``--toleration``): meant are pretended nodes, as kwok makes them. Writes are counted by
+the API server's own metrics where it has them, by the operator's where it has not. Refuses to run
+beside another operator, which would do the work.
 """
 
 from __future__ import annotations
@@ -22,12 +25,12 @@ import statistics
 import sys
 import time
 import uuid
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
 import aiohttp
 
-from dask_k8s_jupyter.local import LocalKubernetes
 from dask_k8s_operator.kube import Informer, KubeClient
 from dask_k8s_operator.kube.errors import AlreadyExistsError, NotFoundError
 from dask_k8s_operator.resources.crds import build_crds
@@ -40,7 +43,9 @@ from dask_k8s_operator.resources.kinds import (
     PODS,
 )
 
+from .local import start_server
 from .ratios import Ratio
+from .workload import NOWHERE, build_bare_pods, build_cluster, build_placement, count_writes
 
 CONCURRENCY = 50
 TIME_LIMIT_S = 300.0
@@ -48,33 +53,28 @@ WORKERS = "dask.org/component=worker"
 BARE = "benchmark=bare"
 
 
-def build_pod_spec(*, is_placed: bool) -> dict[str, Any]:
-    """Build a Pod that costs nothing; ``is_placed`` lets it run on pretended nodes."""
-    toleration = {"key": "kwok.x-k8s.io/node", "operator": "Exists"}
-    return {
-        "containers": [{"name": "main", "image": "registry.invalid/nothing:1"}],
-        "nodeSelector": {"type": "kwok" if is_placed else "no-such-node"},
-        "tolerations": [toleration],
-        "terminationGracePeriodSeconds": 0,
-    }
-
-
-def build_cluster(name: str) -> dict[str, Any]:
-    """Build a cluster without workers whose scheduler never runs: nobody has to be asked."""
-    return {
-        "metadata": {"name": name},
-        "spec": {
-            "scheduler": {"spec": build_pod_spec(is_placed=False), "service": {}},
-            "worker": {"replicas": 0, "spec": build_pod_spec(is_placed=True)},
-        },
-    }
-
-
 class Bench:
     """One namespace with an operator, and eyes on its Pods."""
 
-    def __init__(self, client: KubeClient, namespace: str, port: int) -> None:
-        self.client, self.namespace, self.port = client, namespace, port
+    def __init__(
+        self,
+        client: KubeClient,
+        kubeconfig: str,
+        namespace: str,
+        port: int,
+        placement: dict[str, Any],
+    ) -> None:
+        self.client, self.kubeconfig, self.placement = client, kubeconfig, placement
+        self.namespace, self.port = namespace, port
+
+    async def writes(self) -> float:
+        """How many writes there were so far, as the API server counts them if it does."""
+        ask = ("kubectl", f"--kubeconfig={self.kubeconfig}", "get", "--raw", "/metrics")
+        kubectl = await asyncio.create_subprocess_exec(*ask, stdout=PIPE, stderr=DEVNULL)
+        text, _ = await kubectl.communicate()
+        if kubectl.returncode:
+            return await self.calls("create", "patch", "update", "delete")
+        return count_writes(text.decode())
 
     async def numbers(self) -> dict[str, float]:
         """Read the operator's own numbers, by name with labels."""
@@ -138,7 +138,10 @@ class Bench:
         """Make clusters, and wait until the operator has looked at each."""
         wanted = list(names)
         await asyncio.gather(
-            *(self.client.create(DASK_CLUSTERS, build_cluster(n), self.namespace) for n in wanted)
+            *(
+                self.client.create(DASK_CLUSTERS, build_cluster(n, self.placement), self.namespace)
+                for n in wanted
+            )
         )
 
         async def is_done() -> bool:
@@ -170,33 +173,33 @@ async def measure_scaling(bench: Bench, workers: int, runs: int) -> None:
     writes: list[float] = []
     async with bench.pods(WORKERS) as ours, bench.pods(BARE) as bare:
         for _ in range(runs):
-            before = await bench.calls("create", "patch", "delete")
+            before = await bench.writes()
             up_s = await bench.scale_s("big", ours, workers)
             await asyncio.sleep(2.0)
-            halfway = await bench.calls("create", "patch", "delete")
+            halfway = await bench.writes()
             down_s = await bench.scale_s("big", ours, 0)
             await asyncio.sleep(2.0)
-            after = await bench.calls("create", "patch", "delete")
+            after = await bench.writes()
             writes += [(halfway - before) / workers, (after - halfway) / workers]
-            names = [f"bare-{uuid.uuid4().hex[:10]}" for _ in range(workers)]
-            up.append((up_s, await bench.loop_s(creations(bench, names), bare, workers)))
-            down.append((down_s, await bench.loop_s(deletions(bench, names), bare, 0)))
+            group = await bench.client.get(DASK_WORKER_GROUPS, "big-default", bench.namespace)
+            pods = build_bare_pods(group, workers)
+            up.append((up_s, await bench.loop_s(creations(bench, pods), bare, workers)))
+            await asyncio.sleep(2.0)
+            down.append((down_s, await bench.loop_s(deletions(bench, pods), bare, 0)))
     say_ratio(f"0 -> {workers} / a bare loop of POSTs", up, 1.5)
     say_ratio(f"{workers} -> 0 / a bare loop of DELETEs", down, 1.5)
     say("writes a worker, up", statistics.median(writes[::2]), 1.05, "")
     say("writes a worker, down", statistics.median(writes[1::2]), 1.05, "")
 
 
-def creations(bench: Bench, names: list[str]) -> Iterable[Awaitable[Any]]:
+def creations(bench: Bench, pods: list[dict[str, Any]]) -> Iterable[Awaitable[Any]]:
     """Requests that create bare Pods; the client limits how many are under way."""
-    for name in names:
-        metadata = {"name": name, "labels": {"benchmark": "bare"}}
-        body = {"metadata": metadata, "spec": build_pod_spec(is_placed=True)}
-        yield bench.client.create(PODS, body, bench.namespace)
+    return (bench.client.create(PODS, pod, bench.namespace) for pod in pods)
 
 
-def deletions(bench: Bench, names: list[str]) -> Iterable[Awaitable[Any]]:
+def deletions(bench: Bench, pods: list[dict[str, Any]]) -> Iterable[Awaitable[Any]]:
     """Requests that delete them."""
+    names = (pod["metadata"]["name"] for pod in pods)
     return (bench.client.delete(PODS, name, bench.namespace) for name in names)
 
 
@@ -289,7 +292,9 @@ def say(what: str, value: float, limit: float, unit: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running_operator(client: KubeClient, kubeconfig: str) -> AsyncIterator[Bench]:
+async def running_operator(
+    client: KubeClient, kubeconfig: str, placement: dict[str, Any]
+) -> AsyncIterator[Bench]:
     """Install the definitions, make a namespace and start the operator in a process for it."""
     with contextlib.suppress(NotFoundError):
         other = await client.get(DEPLOYMENTS, "dask-operator", "dask-operator")
@@ -309,7 +314,7 @@ async def running_operator(client: KubeClient, kubeconfig: str) -> AsyncIterator
     command_line = [sys.executable, "-m", "dask_k8s_operator", *where, *health]
     environment = {**os.environ, "KUBECONFIG": kubeconfig}
     process = await asyncio.create_subprocess_exec(*command_line, env=environment)
-    bench = Bench(client, namespace, port)
+    bench = Bench(client, kubeconfig, namespace, port, placement)
     try:
         await until(bench.is_at_work, every_s=0.2)
         yield bench
@@ -319,11 +324,11 @@ async def running_operator(client: KubeClient, kubeconfig: str) -> AsyncIterator
         await client.delete(NAMESPACES, namespace)
 
 
-async def measure(kubeconfig: str, options: argparse.Namespace) -> None:
+async def measure(kubeconfig: str, options: argparse.Namespace, placement: dict[str, Any]) -> None:
     """Measure and print everything on one API server."""
     async with (
         await KubeClient.connect(kubeconfig=kubeconfig, concurrency=CONCURRENCY) as client,
-        running_operator(client, kubeconfig) as bench,
+        running_operator(client, kubeconfig, placement) as bench,
     ):
         await measure_scaling(bench, options.workers, options.runs)
         await measure_reaction(bench)
@@ -339,12 +344,19 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--clusters", type=int, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--node-selector", default="type=kwok", metavar="LABEL=VALUE")
+    parser.add_argument("--toleration", default="kwok.x-k8s.io/node", metavar="TAINT")
     options = parser.parse_args()
     if options.kube == "current":
-        asyncio.run(measure(os.environ["KUBECONFIG"], options))
+        placement = build_placement(options.node_selector, options.toleration)
+        asyncio.run(measure(os.environ["KUBECONFIG"], options, placement))
         return
-    with LocalKubernetes.in_thread(operator=False) as kube:
-        asyncio.run(measure(str(kube.kubeconfig), options))
+    server = start_server()
+    try:
+        asyncio.run(measure(server.kubeconfig, options, NOWHERE))
+    finally:
+        server.process.terminate()
+        server.process.wait(20)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
-from ..resources.builders import build_worker_metadata, build_worker_pod
+from ..resources.builders import build_worker_metadata, build_worker_pods
 from ..resources.kinds import DASK_CLUSTERS, DASK_WORKER_GROUPS, PODS
 from ..resources.owners import adopting_references, is_owned_by
 from ..resources.passing import find_metadata_changes
@@ -166,10 +167,8 @@ def _grow(
         draft.look_again(allocation.delay_s)
     if missing <= 0:
         return
-    draft.creations += [
-        Create(PODS, build_worker_pod(observed.group, next(hex_digits), observed.cluster))
-        for _ in range(missing)
-    ]
+    pods = build_worker_pods(observed.group, islice(hex_digits, missing), observed.cluster)
+    draft.creations += [Create(PODS, pod) for pod in pods]
     fresh = missing - draft.replaced
     if fresh > 0:
         draft.tell("ScaledUp", f"{count_of(fresh, 'worker')} added")

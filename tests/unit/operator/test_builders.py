@@ -87,6 +87,17 @@ def test_a_worker_learns_its_name_and_its_scheduler_unless_the_user_said_otherwi
     }
 
 
+def test_workers_built_together_are_those_built_one_by_one(make):
+    group, digits = make.group(), ["0" * 10, "1" * 10, "2" * 10]
+    group["spec"]["worker"]["spec"]["containers"] = [
+        {"name": "worker", "env": [{"name": "ELSE", "value": "x"}]},
+        {"name": "sidecar", "env": [{"name": "DASK_WORKER_NAME", "value": "mine"}]},
+    ]
+    one_by_one = [builders.build_worker_pod(group, d) for d in digits]
+    assert builders.build_worker_pods(group, iter(digits)) == one_by_one
+    assert builders.build_worker_pods(group, ()) == []
+
+
 def test_a_bare_client_in_a_runner_finds_the_jobs_cluster(make):
     pod = builders.build_runner_pod(make.job())
     address = "tcp://etl-scheduler.team.svc.cluster.local:8786"

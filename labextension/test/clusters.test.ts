@@ -134,6 +134,24 @@ describe('the model', () => {
     expect(requests.remove).toHaveBeenCalledWith(expect.objectContaining(REF), '1');
   });
 
+  it('blames no cluster for what failed with an earlier one of its name', async () => {
+    hear(cluster({ uid: '1' }));
+    requests.remove.mockRejectedValueOnce(new RequestError(PROBLEM, 404));
+    model.remove(REF);
+    listener.onMessage({ type: 'upsert', cluster: cluster({ uid: '2' }) });
+    await vi.advanceTimersByTimeAsync(300);
+    expect(requests.remove).toHaveBeenCalledTimes(1);
+    expect(row()).toMatchObject({ complaint: null, view: { uid: '2' } });
+  });
+
+  it('scales no cluster because an earlier one of its name was to be scaled', async () => {
+    hear(cluster({ uid: '1' }));
+    model.scale(REF, 9);
+    listener.onMessage({ type: 'upsert', cluster: cluster({ uid: '2' }) });
+    await vi.advanceTimersByTimeAsync(300);
+    expect(requests.scale).not.toHaveBeenCalled();
+  });
+
   it('says at the new cluster what of the wish could not be had', async () => {
     hear();
     requests.create.mockResolvedValue({ ...cluster(), problem: PROBLEM });

@@ -138,7 +138,7 @@ export class ClustersModel implements IClusters {
       this.#collection.upsert(view);
     }
     if (problem) {
-      this.#collection.setComplaint(keyOf(view), problem);
+      this.#collection.setComplaint(keyOf(view), problem, view.uid);
     }
     this.focus(view);
     this.notify();
@@ -198,6 +198,10 @@ export class ClustersModel implements IClusters {
 
   private async send(view: ClusterView, wish: Wish): Promise<void> {
     const ref = { namespace: view.namespace, name: view.name };
+    const isSuccessor = (this.find(view)?.view.uid ?? view.uid) !== view.uid;
+    if (isSuccessor && wish.kind !== 'delete') {
+      return;
+    }
     try {
       if (wish.kind === 'scale') {
         await this.requests.scale(ref, wish.to);
@@ -207,7 +211,7 @@ export class ClustersModel implements IClusters {
         await this.requests.remove(ref, view.uid);
       }
     } catch (error) {
-      this.#collection.setComplaint(keyOf(ref), problemOf(error));
+      this.#collection.setComplaint(keyOf(ref), problemOf(error), view.uid);
       this.notify();
     }
   }

@@ -63,8 +63,11 @@ export class Collection {
     this.patch(key, { wish: view && wish ? advance(wish, view) : null, complaint: null });
   }
 
-  setComplaint(key: string, complaint: Problem | null): void {
-    this.patch(key, complaint ? { wish: null, complaint } : { complaint });
+  /** With `uid`, only of that very cluster: the next of its name is not to blame. */
+  setComplaint(key: string, complaint: Problem | null, uid?: string): void {
+    if (uid === undefined || this.byKey.get(key)?.view.uid === uid) {
+      this.patch(key, complaint ? { wish: null, complaint } : { complaint });
+    }
   }
 
   setOpen(key: string, isOpen: boolean): void {

@@ -135,7 +135,7 @@ export function splitCommands(text: string): readonly string[] {
 /** Why this person may not do it; null for who may, and where nobody could ask. */
 export function sayForbidden(
   context: ServerContext | null,
-  what: 'scale' | 'delete'
+  what: 'create' | 'scale' | 'delete'
 ): string | null {
   const isForbidden = context !== null && context.problem === null && context.can[what] === false;
   return isForbidden ? `You may not ${what} clusters in ${context.namespace}` : null;

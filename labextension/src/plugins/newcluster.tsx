@@ -7,8 +7,8 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { NewClusterForm } from '../components';
-import { NewClusterDraft, plural } from '../model';
-import { type ClusterView, CommandIDs, IClusters } from '../tokens';
+import { NewClusterDraft, plural, sayForbidden } from '../model';
+import { type ClusterView, CommandIDs, IClusters, type Row } from '../tokens';
 import { addClusterCommand } from './target';
 
 /** A dialog that stays open until its form was accepted, or until it is cancelled. */
@@ -71,16 +71,18 @@ export const newClusterPlugin: JupyterFrontEndPlugin<void> = {
     const { commands } = app;
     commands.addCommand(CommandIDs.newCluster, {
       label: 'New Dask Cluster…',
-      isEnabled: () => model.namespace !== null,
+      isEnabled: () => model.namespace !== null && sayForbidden(model.context, 'create') === null,
       execute: async () => {
         await new NewClusterDialog(new NewClusterDraft(model)).launch();
       }
     });
-    addClusterCommand(commands, model, CommandIDs.remove, 'Delete Dask Cluster', async row => {
-      if (await confirmDelete(row.view)) {
-        model.remove(row.view);
+    model.changed.connect(() => commands.notifyCommandChanged(CommandIDs.newCluster));
+    const remove = async ({ view }: Row): Promise<void> => {
+      if (await confirmDelete(view)) {
+        model.remove(view);
       }
-    });
+    };
+    addClusterCommand(commands, model, CommandIDs.remove, 'Delete Dask Cluster', remove, 'delete');
     for (const command of [CommandIDs.newCluster, CommandIDs.remove]) {
       palette?.addItem({ command, category: 'Dask' });
     }

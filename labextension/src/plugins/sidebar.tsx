@@ -12,7 +12,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { type Actions, Sidebar } from '../components';
-import { type ClusterRef, CommandIDs, IClusters } from '../tokens';
+import { type ClusterRef, CommandIDs, IClusters, type Row } from '../tokens';
 import { clustersIcon } from './icon';
 import { addClusterCommand, argsOf } from './target';
 
@@ -97,10 +97,11 @@ export const sidebarPlugin: JupyterFrontEndPlugin<void> = {
       label: 'Check the Dask Clusters Again',
       execute: () => model.checkAgain()
     });
-    addClusterCommand(commands, model, CommandIDs.scale, 'Scale Dask Cluster', ({ view }) => {
+    const scale = ({ view }: Row): void => {
       shell.activateById(ID);
       widget.focusScale(view);
-    });
+    };
+    addClusterCommand(commands, model, CommandIDs.scale, 'Scale Dask Cluster', scale, 'scale');
     for (const command of [CommandIDs.show, CommandIDs.scale, CommandIDs.checkAgain]) {
       palette?.addItem({ command, category: 'Dask' });
     }

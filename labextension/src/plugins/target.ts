@@ -4,6 +4,7 @@
 import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
+import { sayForbidden } from '../model';
 import type { ClusterRef, IClusters, Row } from '../tokens';
 
 /** The cluster of the arguments, else the row that had the focus last, else the only one there is. */
@@ -22,20 +23,23 @@ export function argsOf({ namespace, name }: ClusterRef): { namespace: string; na
   return { namespace, name };
 }
 
-/** A command about one cluster; it is enabled while there is one. */
+/** A command about one cluster; it is enabled while there is one, and for who may do it. */
 export function addClusterCommand(
   commands: CommandRegistry,
   model: IClusters,
   id: string,
   verb: string,
-  execute: (row: Row, args: ReadonlyPartialJSONObject) => unknown
+  execute: (row: Row, args: ReadonlyPartialJSONObject) => unknown,
+  needs?: 'scale' | 'delete'
 ): void {
+  const isForbidden = (): boolean =>
+    needs !== undefined && sayForbidden(model.context, needs) !== null;
   commands.addCommand(id, {
     label: args => {
       const row = targetOf(model, args);
       return row ? `${verb}: ${row.view.name}` : verb;
     },
-    isEnabled: args => targetOf(model, args) !== null,
+    isEnabled: args => targetOf(model, args) !== null && !isForbidden(),
     execute: args => {
       const row = targetOf(model, args);
       return row ? execute(row, args) : undefined;

@@ -35,6 +35,8 @@ def finish_retiring(observed: ObservedGroup, draft: Draft, now: float) -> None:
             go_unasked(observed, retiring, draft)
         draft.look_again(UNREACHABLE_POLL_S)
         return
+    # Who is taken back can take results, as soon as its mark is gone.
+    has_recipients = bool(wanted_again) or observed.has_recipients
     gone: list[Manifest] = []
     stranded: list[Manifest] = []
     late: list[Manifest] = []
@@ -43,7 +45,7 @@ def finish_retiring(observed: ObservedGroup, draft: Draft, now: float) -> None:
         states = {worker.drain for worker in workers}
         if states <= {DRAINED}:
             gone.append(pod)
-        elif not observed.has_recipients and _has_done_what_it_can(observed, states):
+        elif not has_recipients and _has_done_what_it_can(observed, states):
             stranded.append(pod)
         elif _retiring_for_s(pod, now) >= observed.retire_timeout_s:
             late.append(pod)

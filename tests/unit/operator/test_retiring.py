@@ -74,6 +74,16 @@ def test_those_that_did_least_to_go_stay_and_the_rest_goes_on(decide, retiring):
     assert plan.drain == ("tcp://10.0.0.2:1",)
 
 
+def test_results_that_nobody_could_take_wait_for_one_that_is_taken_back(decide, retiring):
+    stranded = [retiring(1), retiring(2)]
+    alone = decide(stranded, 0, drains=("no-recipients", "no-recipients"))
+    assert [write.name for write in writes(alone, Delete)] == ["w1", "w2"]
+    plan = decide(stranded, 1, drains=("no-recipients", "no-recipients"))
+    assert plan.undrain == ("tcp://10.0.0.1:1",)
+    assert not writes(plan, Delete)
+    assert plan.drain == ("tcp://10.0.0.2:1",)
+
+
 def test_more_are_made_only_for_what_cannot_be_taken_back(decide, retiring):
     plan = decide([retiring(1)], 3, drains=("draining",))
     assert len(writes(plan, Create)) == 2

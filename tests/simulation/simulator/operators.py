@@ -51,6 +51,8 @@ class Operators:
         self._tell = tell
         self._running: dict[SimulatedClient, asyncio.Future[None]] = {}
         self._ending: list[asyncio.Future[None]] = []
+        # Of those, the ones that still finish what they do: a dead one has no effect any more.
+        self._finishing: list[asyncio.Future[None]] = []
         self._deaths_left = weather.deaths
         self.started = 0
 
@@ -93,6 +95,7 @@ class Operators:
             self._note("is told to stop", client)
             self._ending.append(self._running.pop(client))
             self._ending[-1].cancel()
+            self._finishing.append(self._ending[-1])
             self._start_later()
         else:
             client.die()
@@ -175,8 +178,8 @@ class Operators:
 
     def _note(self, what: str, client: SimulatedClient) -> None:
         self._tell(client.name, what)
-        # One that was told to stop may still finish a write.
-        self._rules.operators.append((self._api.loop.time(), max(1, self.alive)))
+        at_work = self.alive + sum(not task.done() for task in self._finishing)
+        self._rules.operators.append((self._api.loop.time(), max(1, at_work)))
 
     def _see_end(self, task: asyncio.Future[None]) -> None:
         if not task.cancelled() and task.exception() is not None:

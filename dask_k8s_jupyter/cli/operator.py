@@ -12,6 +12,7 @@ from dask_k8s_jupyter.clusters.operatorinstall import (
     apply_operator,
     delete_operator,
     find_losses,
+    prune_operator,
     wait_operator,
 )
 from dask_k8s_jupyter.clusters.operatorstate import observe_operator, observe_release
@@ -92,7 +93,10 @@ def install(
                     with_definitions=not skip_definitions,
                     say=progress.say,
                 )
+                pruned = await prune_operator(client, namespace, single_namespace=single_namespace)
             click.echo(f"Applied {len(applied)} objects: {', '.join(applied)}")
+            if pruned:
+                click.echo(f"Deleted what another release had: {', '.join(pruned)}")
             if wait:
                 with Progress("Waiting for the operator") as progress:
                     await wait_operator(client, namespace, timeout_s, progress.say)

@@ -30,7 +30,7 @@ async def find_kinds(client: KubeClient, manifests: Iterable[Manifest]) -> Kinds
     paths = [f"/apis/{version}" if "/" in version else f"/api/{version}" for version in versions]
     served = await asyncio.gather(*(list_served(client, path) for path in paths))
     return {
-        (version, resource["kind"]): _build_kind(version, resource)
+        (version, resource["kind"]): build_kind(version, resource)
         for version, resources in zip(versions, served, strict=True)
         for resource in resources
         if "/" not in resource["name"]
@@ -58,7 +58,8 @@ def _is_served(resource: Any) -> bool:
     return isinstance(resource, dict) and {"name", "kind"} <= resource.keys()
 
 
-def _build_kind(api_version: str, resource: Mapping[str, Any]) -> Kind:
+def build_kind(api_version: str, resource: Mapping[str, Any]) -> Kind:
+    """Build a kind from what discovery says of it."""
     group, _, version = api_version.rpartition("/")
     return Kind(group, version, resource["name"], resource["kind"], resource["namespaced"])
 

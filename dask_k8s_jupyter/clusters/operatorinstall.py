@@ -39,6 +39,7 @@ from dask_k8s_operator.resources.manifests import (
 )
 
 from .apply import Kinds, apply_manifest, find_kinds
+from .operatorparts import find_definitions, find_parts, mark, select_others
 from .rollout import Rollout, judge_rollout
 from .signal import Signal, wait_any
 
@@ -97,7 +98,7 @@ async def apply_operator(
     """
     definitions = build_crds() if with_definitions else []
     manifests = build_operator_manifests(namespace, image, single_namespace=single_namespace)
-    everything = [*definitions, *manifests]
+    everything = [mark(manifest) for manifest in (*definitions, *manifests)]
     try:
         kinds = await find_kinds(client, everything)
         for step, doing in _order(everything):
@@ -119,6 +120,35 @@ def _order(manifests: Sequence[Manifest]) -> list[tuple[list[Manifest], str]]:
         ([m for m in manifests if m["kind"] not in first + last], "applying account and roles"),
         ([m for m in manifests if m["kind"] in last], "applying the Deployment"),
     ]
+
+
+async def prune_operator(
+    client: KubeClient,
+    namespace: str = DEFAULT_NAMESPACE,
+    *,
+    single_namespace: bool = False,
+) -> list[str]:
+    """Delete what another release had installed and this one has not; the definitions stay.
+
+    Returns
+    -------
+    list of str
+        What was deleted, as ``Kind/name``.
+    """
+    manifests = build_operator_manifests(namespace, single_namespace=single_namespace)
+    try:
+        return await _delete_others(client, namespace, manifests, single_namespace)
+    except ForbiddenError as error:
+        raise _build_not_administrator(error) from error
+
+
+async def _delete_others(
+    client: KubeClient, namespace: str, manifests: list[Manifest], single_namespace: bool
+) -> list[str]:
+    parts = await find_parts(client, namespace, single_namespace=single_namespace)
+    others = select_others(parts, manifests)
+    await asyncio.gather(*(_delete_and_wait(client, kind, it["metadata"]) for kind, it in others))
+    return [f"{kind.kind}/{item['metadata']['name']}" for kind, item in others]
 
 
 async def _apply(client: KubeClient, kinds: Kinds, manifest: Manifest) -> None:
@@ -211,7 +241,7 @@ def _build_not_administrator(error: ForbiddenError) -> PermissionMissingError:
 async def find_losses(client: KubeClient, namespace: str | None = None) -> dict[str, list[str]]:
     """What the operator tends: ``namespace/name`` of clusters and jobs, by kind."""
     found: dict[str, list[str]] = {}
-    for kind in (DASK_CLUSTERS, DASK_JOBS):
+    for kind in (DASK_CLUSTERS, DASK_JOBS, *await _find_other_kinds(client)):
         try:
             items = (await client.list(kind, namespace)).items
         except NotFoundError:
@@ -219,6 +249,25 @@ async def find_losses(client: KubeClient, namespace: str | None = None) -> dict[
         metadata = [item["metadata"] for item in items]
         found[kind.kind] = sorted(f"{each['namespace']}/{each['name']}" for each in metadata)
     return found
+
+
+async def _find_other_kinds(client: KubeClient) -> list[Kind]:
+    """Kinds that another release has defined."""
+    known = {kind.plural for kind in DASK_KINDS}
+    try:
+        specs = [crd["spec"] for crd in await find_definitions(client)]
+    except ForbiddenError:  # whoever may not even see them deletes none
+        return []
+    return [
+        Kind(
+            each["group"],
+            each["versions"][0]["name"],
+            each["names"]["plural"],
+            each["names"]["kind"],
+        )
+        for each in specs
+        if each["names"]["plural"] not in known and each["scope"] == "Namespaced"
+    ]
 
 
 async def delete_operator(
@@ -247,10 +296,24 @@ async def delete_operator(
     """
     try:
         manifests = build_operator_manifests(namespace, single_namespace=single_namespace)
-        definitions = [] if keep_definitions else build_crds()
-        return await _delete_all(client, definitions, manifests, say)
+        definitions = [] if keep_definitions else await _list_definitions(client)
+        say("what other releases had goes")
+        others = await _delete_others(client, namespace, manifests, single_namespace)
+        return [*others, *await _delete_all(client, definitions, manifests, say)]
     except ForbiddenError as error:
         raise _build_not_administrator(error) from error
+
+
+async def _list_definitions(client: KubeClient) -> list[Manifest]:
+    """Those of this release and of others."""
+    own = build_crds()
+    names = {crd["metadata"]["name"] for crd in own}
+    marked = await find_definitions(client)
+    kind = {
+        "apiVersion": CUSTOM_RESOURCE_DEFINITIONS.api_version,
+        "kind": "CustomResourceDefinition",
+    }
+    return [*own, *({**kind, **crd} for crd in marked if crd["metadata"]["name"] not in names)]
 
 
 async def _delete_all(

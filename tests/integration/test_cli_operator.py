@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -14,14 +15,17 @@ from typing import Any
 import pytest
 import yaml
 
+from dask_k8s_jupyter.clusters.operatorparts import MARK
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import NotFoundError
 from dask_k8s_operator.resources.crds import build_crds
 from dask_k8s_operator.resources.kinds import (
     CLUSTER_ROLES,
+    CONFIG_MAPS,
     CUSTOM_RESOURCE_DEFINITIONS,
     DASK_CLUSTERS,
     DEPLOYMENTS,
+    GROUP,
     ROLE_BINDINGS,
     SERVICE_ACCOUNTS,
 )
@@ -231,6 +235,7 @@ async def test_from_nothing_to_an_operator_and_back(run: Run, bare_kubernetes: P
         assert "nothing was changed" in refused
         deleted = run(bare_kubernetes, "operator", "uninstall", "--yes").stdout
         assert "Deployment/dask-operator" in deleted
+        assert f"CustomResourceDefinition/daskthings.{GROUP}" in deleted
         assert "Namespace/dask-operator" in deleted
         assert "Nothing was there" in run(bare_kubernetes, "operator", "uninstall", "--yes").stdout
         with pytest.raises(NotFoundError):
@@ -253,6 +258,24 @@ async def _check_next_release(run: Run, kubeconfig: Path, client: KubeClient) ->
         patch_type="apply",
         field_manager="kubectl",
     )
-    run(kubeconfig, "operator", "install")
+    metadata = {"name": "of-another-release", "labels": dict(MARK)}
+    await client.create(CONFIG_MAPS, {"metadata": metadata}, "dask-operator")
+    await client.create(CONFIG_MAPS, {"metadata": {"name": "of-somebody"}}, "dask-operator")
+    await client.create(CLUSTER_ROLES, {"metadata": metadata, "rules": []})
+    said = run(kubeconfig, "operator", "install").stdout
+    pruned = said.partition("Deleted what another release had: ")[2].splitlines()[0]
+    assert sorted(pruned.split(", ")) == [
+        "ClusterRole/of-another-release",
+        "ConfigMap/of-another-release",
+    ]
+    with pytest.raises(NotFoundError):
+        await client.get(CLUSTER_ROLES, "of-another-release")
+    await client.get(CONFIG_MAPS, "of-somebody", "dask-operator")
     after = await client.get(DEPLOYMENTS, "dask-operator", "dask-operator")
     assert after["metadata"]["labels"] == before["metadata"]["labels"]
+    # Later releases may know more kinds.
+    later = copy.deepcopy(build_crds()[-1])
+    later["metadata"] = {"name": f"daskthings.{GROUP}", "labels": dict(MARK)}
+    names = {"plural": "daskthings", "singular": "daskthing", "kind": "DaskThing"}
+    later["spec"]["names"] = {**names, "listKind": "DaskThingList"}
+    await client.create(CUSTOM_RESOURCE_DEFINITIONS, later)

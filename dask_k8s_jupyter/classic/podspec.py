@@ -74,41 +74,46 @@ def make_pod_spec(
     >>> pod["spec"]["containers"][0]["resources"]
     {'limits': {'cpu': '1', 'memory': '4G'}}
     """
-    args = ["dask", "worker", "$(DASK_SCHEDULER_ADDRESS)", "--nthreads", str(threads_per_worker)]
+    container = {
+        "name": "dask-worker",
+        "image": check_image(image),
+        "args": _build_args(threads_per_worker, memory_limit, resources),
+        "env": build_env(env),
+        "resources": _build_resources(
+            gpu_limit,
+            limits={"cpu": cpu_limit, "memory": None if _is_off(memory_limit) else memory_limit},
+            requests={"cpu": cpu_request, "memory": memory_request},
+        ),
+        **_fields(extra_container_config),
+    }
+    spec = {"restartPolicy": "Never", "containers": [container], **_fields(extra_pod_config)}
+    metadata = {"labels": dict(labels or {}), "annotations": dict(annotations or {})}
+    return PodTemplate({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+
+
+def _is_off(memory_limit: Quantity) -> bool:
+    """Whether Kubernetes is to know no limit."""
+    return memory_limit in (0, "0", "auto")
+
+
+def _build_args(threads: int, memory_limit: Quantity, resources: str | None) -> list[str]:
+    args = ["dask", "worker", "$(DASK_SCHEDULER_ADDRESS)", "--nthreads", str(threads)]
     args += ["--death-timeout", str(DEATH_TIMEOUT_S)]
     if memory_limit not in (None, "auto"):
         args += ["--memory-limit", str(memory_limit)]
     if resources:
         args += ["--resources", str(resources)]
-    limits = _amounts(
-        "limit", cpu=cpu_limit, memory=None if memory_limit in (0, "0", "auto") else memory_limit
-    )
-    requests = _amounts("request", cpu=cpu_request, memory=memory_request)
+    return args
+
+
+def _build_resources(
+    gpu_limit: int | None, *, limits: Mapping[str, Quantity], requests: Mapping[str, Quantity]
+) -> dict[str, dict[str, Any]]:
+    bounds = {"limits": _amounts("limit", **limits), "requests": _amounts("request", **requests)}
     if gpu_limit is not None:
-        limits[GPU] = requests[GPU] = str(gpu_limit)
-    container = {
-        "name": "dask-worker",
-        "image": check_image(image),
-        "args": args,
-        "env": build_env(env),
-        "resources": {
-            bound: amounts
-            for bound, amounts in (("limits", limits), ("requests", requests))
-            if amounts
-        },
-    }
-    return PodTemplate(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"labels": dict(labels or {}), "annotations": dict(annotations or {})},
-            "spec": {
-                "restartPolicy": "Never",
-                "containers": [{**container, **_fields(extra_container_config)}],
-                **_fields(extra_pod_config),
-            },
-        }
-    )
+        for amounts in bounds.values():
+            amounts[GPU] = str(gpu_limit)
+    return {bound: amounts for bound, amounts in bounds.items() if amounts}
 
 
 def make_pod_from_dict(dict_: Mapping[str, Any]) -> PodTemplate:

@@ -39,6 +39,11 @@ from .versions import VersionCheck
 
 logger = logging.getLogger(__name__)
 
+# What the arguments of KubeCluster hold that says nothing of the cluster itself.
+_NOT_OF_THE_CLUSTER = frozenset(
+    ("self", "__class__", "loop", "asynchronous", "quiet", "kubeconfig", "context", "kwargs")
+)
+
 
 class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, Cluster):  # type: ignore[misc]
     """Launch a Dask cluster on Kubernetes, or connect to one.
@@ -148,32 +153,8 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
         tls: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        settings = resolve_settings(
-            name=name,
-            namespace=namespace,
-            image=image,
-            n_workers=n_workers,
-            resources=resources,
-            env=env,
-            worker_command=worker_command,
-            port_forward_cluster_ip=port_forward_cluster_ip,
-            create_mode=create_mode,
-            shutdown_on_close=shutdown_on_close,
-            idle_timeout=idle_timeout,
-            resource_timeout=resource_timeout,
-            scheduler_service_type=scheduler_service_type,
-            custom_cluster_spec=custom_cluster_spec,
-            scheduler_forward_port=scheduler_forward_port,
-            jupyter=jupyter,
-            scheduler_image=scheduler_image,
-            worker_image=worker_image,
-            scheduler_resources=scheduler_resources,
-            worker_resources=worker_resources,
-            scheduler_env=scheduler_env,
-            worker_env=worker_env,
-            keep_on_failure=keep_on_failure,
-            tls=tls,
-        )
+        asked = {key: value for key, value in locals().items() if key not in _NOT_OF_THE_CLUSTER}
+        settings = resolve_settings(**asked)
         check_flag("quiet", quiet)
         self.session = Session(settings, kubeconfig, context)
         self._workers_signal = Signal()

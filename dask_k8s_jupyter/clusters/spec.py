@@ -105,7 +105,7 @@ def make_cluster_spec(
     check_resources(resources)
     common = build_env(env)
     worker = make_worker_spec(
-        image if worker_image is None else check_image(worker_image, "worker_image"),
+        _own_image(image, worker_image, "worker_image"),
         1 if n_workers is None else n_workers,
         _either(resources, worker_resources, "worker_resources"),
         merge_env(common, build_env(worker_env, "worker_env")),
@@ -115,11 +115,18 @@ def make_cluster_spec(
         name,
         merge_env(common, build_env(scheduler_env, "scheduler_env")),
         _either(resources, scheduler_resources, "scheduler_resources"),
-        image if scheduler_image is None else check_image(scheduler_image, "scheduler_image"),
+        _own_image(image, scheduler_image, "scheduler_image"),
         scheduler_service_type,
         jupyter,
     )
-    spec: Manifest = {"worker": worker, "scheduler": scheduler}
+    return _build_cluster(name, {"worker": worker, "scheduler": scheduler}, idle_timeout, tls)
+
+
+def _own_image(common: str, own: str | None, argument: str) -> str:
+    return common if own is None else check_image(own, argument)
+
+
+def _build_cluster(name: str, spec: Manifest, idle_timeout: float, tls: bool) -> Manifest:
     if check_flag("tls", tls):
         spec["tls"] = True
     if idle_timeout:

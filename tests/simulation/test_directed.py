@@ -36,13 +36,13 @@ async def take_back(stage):
 
 
 async def roll(stage):
-    """A new image reaches three workers, one at a time."""
-    await set_up(stage, 3)
+    """A new image reaches two busy workers, one at a time."""
+    await set_up(stage, 2)
     stage.change_workers("x", 2)
 
     def has_rolled():
         images = {pod["spec"]["containers"][0]["image"] for pod in stage.workers("x")}
-        return images == {"dask:2"} and stage.is_ready("x", 3)
+        return images == {"dask:2"} and stage.is_ready("x", 2)
 
     await stage.until(has_rolled, 300, "the new image")
 

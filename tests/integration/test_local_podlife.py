@@ -217,7 +217,11 @@ async def test_a_sidecar_is_there_first_and_ends_last(
 
 
 async def test_hooks_run_after_the_start_and_before_the_end(
-    create: Create, wait_for: WaitFor, kube_client: KubeClient, namespace: str, kubectl: Kubectl
+    create: Create,
+    wait_for: WaitFor,
+    kube_client: KubeClient,
+    namespace: str,
+    wait_until: WaitUntil,
 ) -> None:
     script = (
         "while [ ! -e /work/hello ]; do sleep 0.1; done; echo hello;"
@@ -238,6 +242,7 @@ async def test_hooks_run_after_the_start_and_before_the_end(
             said.append(line.strip())
 
     following = asyncio.ensure_future(follow())
+    await wait_until(lambda: said)
     await kube_client.delete(PODS, "polite", namespace)
     await asyncio.wait_for(following, 30)
     assert said == ["hello", "goodbye"]

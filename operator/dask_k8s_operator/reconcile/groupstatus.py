@@ -24,6 +24,10 @@ LOST_WITHOUT_AGENT = (
     "the scheduler does not run the operator's agent, so workers are retired by Dask's own API: "
     "tasks that run on a retired worker run again elsewhere"
 )
+_MIXED_UP = (
+    "; some share an address with workers that stay, and cannot be told from them: start workers "
+    "with --name $(DASK_WORKER_NAME)"
+)
 
 
 def build_group_status(observed: ObservedGroup, *, replaced: int, now: float) -> Manifest:
@@ -35,7 +39,7 @@ def build_group_status(observed: ObservedGroup, *, replaced: int, now: float) ->
     found = [(pod, trouble) for pod in staying if (trouble := explain_pod(pod))]
     counts = count_workers(observed.pods, desired)
     trouble = _find_trouble(observed, found)
-    statements = [*_describe(counts, trouble, report), _describe_update(observed)]
+    statements = [*_describe(counts, trouble, observed), _describe_update(observed)]
     message = _first_message(trouble, statements)
     status: Manifest = {
         "observedGeneration": metadata.get("generation", 0),
@@ -96,7 +100,7 @@ def _find_trouble(
 
 
 def _describe(
-    counts: dict[str, int], trouble: Trouble | None, report: SchedulerReport | None
+    counts: dict[str, int], trouble: Trouble | None, observed: ObservedGroup
 ) -> list[Condition]:
     ready, desired, retiring = counts["ready"], counts["desired"], counts["retiring"]
     is_stopped = trouble is not None and trouble.reason in ("ClusterMissing", "Suspended")
@@ -117,17 +121,17 @@ def _describe(
             trouble.reason if trouble and is_degraded else "Working",
             trouble.message if trouble and is_degraded else "",
         ),
-        _describe_retiring(retiring),
-        *describe_agent(report),
+        _describe_retiring(retiring, are_mixed_up=observed.are_mixed_up),
+        *describe_agent(observed.report),
     ]
 
 
-def _describe_retiring(retiring: int) -> Condition:
+def _describe_retiring(retiring: int, *, are_mixed_up: bool) -> Condition:
     if not retiring:
         return Condition("Retiring", False, "NotRetiring")
     who = "1 worker finishes what it runs" if retiring == 1 else f"{retiring} workers finish"
     rest = " and goes" if retiring == 1 else " what they run and go"
-    return Condition("Retiring", True, "Draining", who + rest)
+    return Condition("Retiring", True, "Draining", who + rest + (_MIXED_UP if are_mixed_up else ""))
 
 
 def describe_agent(report: SchedulerReport | None) -> list[Condition]:

@@ -7,7 +7,8 @@ given another one to be reached at (``--contact-address``).
 
 Guarantees that a worker which carries the name of a Pod is that Pod's and nobody else's, whatever
 it listens on; all others go by address. Refuses to tell apart workers without a name of ours that
-share an address: each of their Pods has all of them, so that none goes before all are drained.
+share an address: each of their Pods has all of them, so that none goes before all are drained, and
+none is drained that may be one of a Pod which stays.
 """
 
 from __future__ import annotations

@@ -128,6 +128,21 @@ class ObservedGroup:
         """Worker processes of a Pod, as far as the scheduler knows them."""
         return self._workers.get(pod["metadata"]["name"], ())
 
+    @cached_property
+    def _addresses_that_stay(self) -> frozenset[str]:
+        return frozenset(worker.address for pod in self.live for worker in self.workers_of(pod))
+
+    def drainable(self, pod: Manifest) -> Workers:
+        """Workers of a Pod that are nobody's who stays: those would refuse work for ever."""
+        workers = self.workers_of(pod)
+        return tuple(w for w in workers if w.address not in self._addresses_that_stay)
+
+    @property
+    def are_mixed_up(self) -> bool:
+        """Whether workers that are meant to go cannot be told from others that stay."""
+        retiring = self.standing_as("retiring")
+        return any(len(self.drainable(pod)) < len(self.workers_of(pod)) for pod in retiring)
+
     @property
     def has_recipients(self) -> bool:
         """Whether results have a worker to go to."""

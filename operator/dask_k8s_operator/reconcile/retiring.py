@@ -50,7 +50,7 @@ def finish_retiring(observed: ObservedGroup, draft: Draft, now: float) -> None:
         elif _retiring_for_s(pod, now) >= observed.retire_timeout_s:
             late.append(pod)
         else:
-            draft.drain += [worker.address for worker in workers if worker.drain != DRAINED]
+            draft.drain += [w.address for w in observed.drainable(pod) if w.drain != DRAINED]
             draft.look_again(_poll_s(_retiring_for_s(pod, now)))
     draft.delete(gone + stranded + late)
     _tell_the_end(observed, gone, stranded, late, draft)

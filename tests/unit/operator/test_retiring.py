@@ -179,3 +179,23 @@ def test_of_two_on_one_node_only_the_drained_one_goes(make, decide, retiring):
     plan = decide(pods, 0, report=SchedulerReport(loads), has_other_workers=True)
     assert [write.name for write in writes(plan, Delete)] == ["w1"]
     assert plan.drain == ("tcp://10.9.9.9:2",)
+
+
+def test_of_two_without_a_name_on_one_node_none_is_drained_while_one_stays(make, decide, retiring):
+    pods = [retiring(1), make.pod("w2")]
+    for pod in pods:
+        pod["status"]["podIP"] = "10.9.9.9"
+    loads = (WorkerLoad("tcp://10.9.9.9:1"), WorkerLoad("tcp://10.9.9.9:2"))
+    plan = decide(pods, 1, report=SchedulerReport(loads))
+    assert not writes(plan, Delete)
+    assert plan.drain == ()
+    told = next(c for c in plan.status["conditions"] if c["type"] == "Retiring")
+    assert "--name $(DASK_WORKER_NAME)" in told["message"]
+    # When both go, they need not be told apart.
+    both = decide(
+        [pods[0], {**pods[0], "metadata": retiring(2)["metadata"]}],
+        0,
+        report=SchedulerReport(loads),
+        has_other_workers=True,
+    )
+    assert set(both.drain) == {"tcp://10.9.9.9:1", "tcp://10.9.9.9:2"}

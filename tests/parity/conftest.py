@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,7 @@ def read_version(kubeconfig: Path, folder: Path) -> str:
         api.close()
 
 
-def read_recorded(release: str) -> Answers:
-    """The answers that were recorded from a real API server of a release."""
+def _read_recorded(release: str) -> Answers:
     found: Answers = json.loads((ANSWERS / f"{release}.json").read_text())
     return found
 
@@ -97,9 +97,15 @@ def real_answers(
 ) -> Answers:
     """What a real Kubernetes answers, now or when it was recorded."""
     if request.config.getoption("--kube") == "local":
-        return read_recorded(real_version)
+        return _read_recorded(real_version)
     folder = tmp_path_factory.mktemp("real")
     answers = ask_everything(Path(os.environ["KUBECONFIG"]), folder)
     if request.config.getoption("--record", default=False):
         write_recorded(real_version, answers)
     return answers
+
+
+@pytest.fixture(scope="session")
+def read_recorded() -> Callable[[str], Answers]:
+    """Reads the answers that were recorded from a real API server of a release."""
+    return _read_recorded

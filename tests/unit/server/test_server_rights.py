@@ -34,7 +34,7 @@ class FakeClient:
     async def request(self, method, path):
         if not self.verbs:
             raise UnauthorizedError(401, "Unauthorized", "Unauthorized")
-        return {"resources": [{"name": "daskclusters"}]}
+        return {"resources": [{"name": "daskclusters", "kind": "DaskCluster"}]}
 
     async def can_i(self, verb, kind, namespace=None, *, name=None, subresource=None):
         return verb in self.verbs

@@ -37,11 +37,11 @@ async def test_of_two_operators_one_works_and_a_killed_one_is_followed_within_15
     await wait_until(first.is_at_work, what="the first leads")
     await second.start()
 
-    async def waits() -> bool:
-        status, text = await second.ask("/readyz")
-        return status == 200 and "waits for its turn; one has the lease" in text
+    async def waits(program: Program, leader: str) -> bool:
+        status, text = await program.ask("/readyz")
+        return status == 200 and f"waits for its turn; {leader} has the lease" in text
 
-    await wait_until(waits)
+    await wait_until(lambda: waits(second, "one"))
     assert "watch of" not in (await second.ask("/readyz"))[1]
     assert "dask_k8s_operator_leading 0.0" in (await second.ask("/metrics"))[1]
     lease = await kube_client.get(LEASES, "dask-operator", namespace)
@@ -57,7 +57,7 @@ async def test_of_two_operators_one_works_and_a_killed_one_is_followed_within_15
 
     # One that ends in order lets go, and is followed at its follower's next look.
     await first.start()
-    await wait_until(lambda: first.ask("/metrics"))
+    await wait_until(lambda: waits(first, "two"))
     ended = time.monotonic()
     assert await second.end() == 0
     await wait_until(first.is_at_work, timeout_s=10)

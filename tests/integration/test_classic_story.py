@@ -196,7 +196,12 @@ INSIDE = """
 import operator, os, sys
 from dask_k8s_jupyter.classic import KubeCluster, make_pod_spec
 
-template = make_pod_spec({image!r}, extra_container_config={{"imagePullPolicy": "IfNotPresent"}})
+template = make_pod_spec(
+    {image!r},
+    extra_container_config={{"imagePullPolicy": "IfNotPresent"}},
+    # Else a worker whose scheduler ends beside it takes its whole time for that.
+    extra_pod_config={{"terminationGracePeriodSeconds": 2}},
+)
 template.spec.containers[0].args[-1] = "5"  # the death time-out, which a nanny would begin early
 template.spec.containers[0].args.append("--no-nanny")
 with KubeCluster(template, name="remote", n_workers=1) as cluster:

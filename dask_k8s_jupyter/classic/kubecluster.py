@@ -264,9 +264,11 @@ class KubeCluster(JoiningWorkers, SpecCluster):  # type: ignore[misc]
                 await asyncio.gather(self._starting, return_exceptions=True)
             await self._close()
 
-        if not self.called_from_running_loop:
-            self.sync(end)
-        self._loop_runner.stop()
+        try:
+            if self._loop_runner.is_started() and not self.called_from_running_loop:
+                self.sync(end)
+        finally:
+            self._loop_runner.stop()
 
     async def _take_back(self) -> None:
         """Delete the scheduler's Pod, and with it all the others, of a start that failed."""

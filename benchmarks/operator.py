@@ -134,6 +134,12 @@ class Bench:
         await until(lambda: len(pods.objects) == left)
         return time.perf_counter() - began
 
+    async def settle(self, pods: Informer) -> None:
+        """Wait until nodes, where there are any, have run the Pods, and the last was written."""
+        if self.placement is not NOWHERE:
+            await until(lambda: all(is_running(pod) for pod in pods.objects.values()), every_s=0.2)
+        await asyncio.sleep(2.0)
+
     async def make_clusters(self, names: Iterable[str]) -> None:
         """Make clusters, and wait until the operator has looked at each."""
         wanted = list(names)
@@ -151,6 +157,11 @@ class Bench:
 
         await until(is_done, every_s=0.5)
         await asyncio.sleep(2.0)  # the last statuses
+
+
+def is_running(pod: dict[str, Any]) -> bool:
+    """Whether a node has begun to run a Pod."""
+    return bool(pod["status"].get("phase") == "Running")
 
 
 async def until(is_true: Callable[[], Any], every_s: float = 0.002) -> None:
@@ -175,7 +186,7 @@ async def measure_scaling(bench: Bench, workers: int, runs: int) -> None:
         for _ in range(runs):
             before = await bench.writes()
             up_s = await bench.scale_s("big", ours, workers)
-            await asyncio.sleep(2.0)
+            await bench.settle(ours)
             halfway = await bench.writes()
             down_s = await bench.scale_s("big", ours, 0)
             await asyncio.sleep(2.0)
@@ -184,7 +195,7 @@ async def measure_scaling(bench: Bench, workers: int, runs: int) -> None:
             group = await bench.client.get(DASK_WORKER_GROUPS, "big-default", bench.namespace)
             pods = build_bare_pods(group, workers)
             up.append((up_s, await bench.loop_s(creations(bench, pods), bare, workers)))
-            await asyncio.sleep(2.0)
+            await bench.settle(bare)
             down.append((down_s, await bench.loop_s(deletions(bench, pods), bare, 0)))
     say_ratio(f"0 -> {workers} / a bare loop of POSTs", up, 1.5)
     say_ratio(f"{workers} -> 0 / a bare loop of DELETEs", down, 1.5)

@@ -74,7 +74,9 @@ def count_writes(metrics: str) -> float:
     for line in metrics.splitlines():
         if line.startswith("apiserver_request_total{"):
             labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
-            is_nodes = labels["resource"] == "pods" and labels["subresource"]
+            # Nodes write statuses, and delete once more what is gone already.
+            is_missing = labels["verb"] == "DELETE" and labels["code"] == "404"
+            is_nodes = labels["resource"] == "pods" and (labels["subresource"] or is_missing)
             is_write = labels["verb"] in ("POST", "PUT", "PATCH", "APPLY", "DELETE")
             if is_write and labels["resource"] in WRITTEN and not is_nodes:
                 total += float(line.rpartition(" ")[2])

@@ -90,6 +90,10 @@ class Cache:
         """Look one object up."""
         return self._objects[kind.plural].get((namespace, name))
 
+    def count_children(self, kind: Kind, namespace: str, parent: str) -> int:
+        """How many there are, at no cost."""
+        return len(self._children[kind.plural].get((namespace, parent), ()))
+
     def children(self, kind: Kind, namespace: str, parent: str) -> tuple[Manifest, ...]:
         """Worker Pods of a group; groups or autoscalers of a cluster."""
         return tuple(self._children[kind.plural].get((namespace, parent), {}).values())

@@ -32,6 +32,7 @@ from ..resources.kinds import (
     DASK_CLUSTERS,
     DASK_KINDS,
     DASK_WORKER_GROUPS,
+    PODS,
     Kind,
 )
 from ..resources.names import CLUSTER_NAME_LABEL
@@ -47,6 +48,8 @@ from .relations import Request, affected
 logger = logging.getLogger("dask_k8s_operator")
 
 HOUSEKEEPING_S = 5.0
+# From here on a group's Pods change faster than anybody reads its status.
+MANY_WORKERS = 100
 # How long writes that are under way may take to finish when the operator ends.
 END_GRACE_S = 10.0
 
@@ -238,7 +241,14 @@ class Controller:
 
     def _enqueue_affected(self, kind: Kind, old: Manifest | None, new: Manifest | None) -> None:
         for request in affected(self.cache, kind, old, new):
-            self.queue.add(request)
+            self.queue.add_after(request, self._patience_s(kind, request))
+
+    def _patience_s(self, kind: Kind, request: Request) -> float:
+        """How long to wait for more of the same: a status for each of 1000 Pods helps nobody."""
+        if kind != PODS or request.kind != DASK_WORKER_GROUPS:
+            return 0.0
+        workers = self.cache.count_children(PODS, request.namespace, request.name)
+        return min(1.0, workers / 1000) if workers >= MANY_WORKERS else 0.0
 
     def _build_informer(self, client: KubeClient, kind: Kind, namespace: str | None) -> Informer:
         # Everything we make carries the label: a busy cluster's other Pods do not concern us.

@@ -198,7 +198,6 @@ class PodRunner:
             for task in (life, deletion, deadline):
                 task.cancel()
             await self._sweep()
-            await asyncio.gather(life, return_exceptions=True)
 
     async def _wait_for_deadline(self) -> None:
         loop = asyncio.get_running_loop()

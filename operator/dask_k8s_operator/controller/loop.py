@@ -140,6 +140,8 @@ class Controller:
         self._asker = Asker(client, schedulers, self.cache, self._reconcilers.aside)
         self._allocation = allocation
         self._refusals: dict[Request, tuple[Refusal, ...]] = {}
+        # Certificates that are not written yet, with those that were there when they were made.
+        self._offered: dict[Request, tuple[Mapping[str, str] | None, Certificates]] = {}
         self._agent_source = read_agent_source()
         self._on_reconciled = on_reconciled
 
@@ -170,6 +172,7 @@ class Controller:
         item = self.cache.get(request.kind, request.namespace, request.name)
         if item is None:
             self._refusals.pop(request, None)
+            self._offered.pop(request, None)
             return
         plan = await self._decide(request, item)
         before = self._refusals.get(request, ())
@@ -180,6 +183,8 @@ class Controller:
             self.queue.add(request)
         if refusals:
             self.queue.add_failed(request)
+        else:
+            self._offered.pop(request, None)
         if plan.drain:
             await self._asker.drain(item, plan.drain)
         if plan.undrain:
@@ -192,8 +197,7 @@ class Controller:
         if request.kind == DASK_CLUSTERS:
             cluster = observe_cluster(self.cache, item, refusals)
             if wants_certificates(cluster, now):
-                present = await self._asker.tls_texts(item)
-                made = self._around.issue_certificates(item["metadata"]["name"], present, now)
+                made = await self._look_up_certificates(request, item, now)
                 cluster = replace(cluster, certificates=made)
             if wants_idleness(cluster):
                 cluster = replace(cluster, idle=await self._asker.idle_s(item))
@@ -211,6 +215,22 @@ class Controller:
                 autoscaler = replace(autoscaler, target=target)
             return decide_autoscaler(autoscaler, now)
         return decide_job(observe_job(self.cache, item, refusals), now)
+
+    async def _look_up_certificates(
+        self, request: Request, cluster: Manifest, now: float
+    ) -> Certificates:
+        """Read a cluster's certificates, renew or make them.
+
+        What could not be written yet is offered again: other keys every time would change the
+        status, and the cluster would wake itself by that without a pause.
+        """
+        present = await self._asker.tls_texts(cluster)
+        before, offered = self._offered.get(request, (None, None))
+        if offered is None or before != present:
+            name = cluster["metadata"]["name"]
+            offered = self._around.issue_certificates(name, present, now)
+            self._offered[request] = present, offered
+        return offered
 
     async def _work_on(self, request: Request) -> None:
         began = self._around.monotonic()

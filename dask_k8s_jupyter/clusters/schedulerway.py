@@ -23,6 +23,7 @@ from .servicereach import Wish, choose_way
 
 # An address that answers does so within this; a firewall in between says nothing at all.
 ANSWER_TIMEOUT_S = 2.0
+REFUSED_PAUSE_S = 0.1
 
 
 @asynccontextmanager
@@ -58,7 +59,9 @@ async def reach_scheduler(
         yield tunnel
 
 
-async def find_direct_address(client: KubeClient, namespace: str, name: str) -> Address | None:
+async def find_direct_address(
+    client: KubeClient, namespace: str, name: str, timeout_s: float = ANSWER_TIMEOUT_S
+) -> Address | None:
     """Find the address of a load balancer or of a node that answers; None when none does."""
     try:
         service = await client.get(SERVICES, scheduler_name(name), namespace)
@@ -67,17 +70,28 @@ async def find_direct_address(client: KubeClient, namespace: str, name: str) -> 
     except ApiError:  # not ours to see, or not there yet
         return None
     address = choose_way(service, COMM_PORT, Wish(), inside=False, nodes=nodes)
-    return address if address is not None and await answers(address) else None
+    return address if address is not None and await answers(address, timeout_s) else None
 
 
-async def answers(address: Address, timeout_s: float = ANSWER_TIMEOUT_S) -> bool:
-    """Whether somebody listens at an address."""
+async def answers(address: Address, timeout_s: float) -> bool:
+    """Whether somebody listens at an address, or does so within the time.
+
+    A node that refuses may only have yet to hear that the scheduler's Pod is ready.
+    """
     try:
-        connecting = asyncio.open_connection(*address)
-        _, writer = await asyncio.wait_for(connecting, timeout_s)
-    except (OSError, asyncio.TimeoutError):
+        return await asyncio.wait_for(_connect_at_last(address), timeout_s)
+    except asyncio.TimeoutError:
         return False
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-    return True
+
+
+async def _connect_at_last(address: Address) -> bool:
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(*address)
+        except OSError:
+            await asyncio.sleep(REFUSED_PAUSE_S)
+            continue
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return True

@@ -71,5 +71,14 @@ async def test_an_address_that_nobody_answers_at_is_no_way() -> None:
         taken.bind(("127.0.0.1", 0))  # bound, and never listening
         port = taken.getsockname()[1]
         kubernetes: Any = Kubernetes(_service("NodePort", port), ["127.0.0.1"])
-        assert await find_direct_address(kubernetes, "default", "demo") is None
-        assert not await answers(("127.0.0.1", port))
+        assert await find_direct_address(kubernetes, "default", "demo", timeout_s=0.01) is None
+        assert not await answers(("127.0.0.1", port), timeout_s=0.01)
+
+
+async def test_a_node_that_has_yet_to_hear_of_the_scheduler_is_asked_again() -> None:
+    with socket.socket() as late:
+        late.bind(("127.0.0.1", 0))
+        asking = asyncio.ensure_future(answers(late.getsockname(), timeout_s=10))
+        await asyncio.sleep(0)
+        late.listen()
+        assert await asking

@@ -14,10 +14,10 @@ needs it. Refuses to mount over the root.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,6 +25,7 @@ from typing import Any
 from .environment import expand
 from .volumes import KNOWN, find_kind
 
+_LOG = logging.getLogger(__name__)
 Object = Mapping[str, Any]
 _VARIABLE = "DASK_K8S_LOCAL_MOUNT_"
 _SHARED = ("configMap", "secret")
@@ -162,18 +163,35 @@ class MountLinks:
         return True
 
     def release(self, owner: str) -> None:
-        """Take back what a Pod claimed."""
+        """Take back what a Pod claimed; what has come in the place of a link stays."""
         for path, claims in list(self._claims.items()):
             left = [claim for claim in claims if claim[0] != owner]
             if len(left) == len(claims):
                 continue
-            with suppress(FileNotFoundError):
-                Path(path).unlink()
+            is_own = _leads_to(path, claims)
             if left:
                 self._claims[path] = left
-                Path(path).symlink_to(left[0][1].target)
             else:
                 del self._claims[path]
+            try:
+                if is_own:
+                    self._take_back(path, left)
+            except OSError as error:
+                _LOG.warning("the link %s of an ended Pod is left: %s", path, error)
+
+    def _take_back(self, path: str, left: Sequence[tuple[str, Mount]]) -> None:
+        Path(path).unlink()
+        if left:
+            Path(path).symlink_to(left[0][1].target)
+
+
+def _leads_to(path: str, claims: Sequence[tuple[str, Mount]]) -> bool:
+    """Whether what is at a path is still the link that was made for these claims."""
+    link = Path(path)
+    try:
+        return link.is_symlink() and link.readlink() in [mount.target for _, mount in claims]
+    except OSError:
+        return False
 
 
 def _is_free(path: str) -> bool:

@@ -201,10 +201,17 @@ class Node:
     async def _clear(self, uid: str, runner: PodRunner) -> None:
         await asyncio.wait({self._lives[uid]})
         self._lives.pop(uid, None)
-        self._links.release(uid)
-        # A Pod may leave gigabytes; its folder is named by its address, which is free only then.
-        await asyncio.get_running_loop().run_in_executor(None, runner.remove_files)
-        self._addresses_in_use.discard(runner.ip)
+        try:
+            self._links.release(uid)
+        except Exception:  # noqa: BLE001  (its folder and address are given back nevertheless)
+            _LOG.exception("links of Pod %s could not be taken back", runner.place)
+        try:
+            # A Pod may leave gigabytes; its folder is named by its address, free only then.
+            await asyncio.get_running_loop().run_in_executor(None, runner.remove_files)
+        except Exception:  # noqa: BLE001  (its address is given back nevertheless)
+            _LOG.exception("files of Pod %s could not be removed", runner.place)
+        finally:
+            self._addresses_in_use.discard(runner.ip)
 
     def _find_runner(self, namespace: str, name: str) -> PodRunner | None:
         pod = self._pods.objects.get((namespace, name))

@@ -1,0 +1,88 @@
+"""Links at the paths of mounts: what goes with the last Pod, and what is never touched."""
+
+import asyncio
+import shutil
+import socket
+from types import SimpleNamespace
+
+import pytest
+
+from dask_k8s_jupyter.local.node.mounts import Mount, MountLinks
+from dask_k8s_jupyter.local.node.node import Node
+from dask_k8s_jupyter.local.node.settings import NodeSettings
+
+
+@pytest.fixture
+def links(tmp_path):
+    (tmp_path / "cluster" / "node").mkdir(parents=True)
+    return MountLinks(tmp_path / "cluster" / "node" / "links")
+
+
+def _mount(tmp_path, name="one", path="conf"):
+    return Mount(str(tmp_path / path), tmp_path / "cluster" / name, "same")
+
+
+def test_a_file_that_took_the_place_of_a_link_stays(links, tmp_path):
+    path = tmp_path / "conf"
+    for owner in ("1", "2"):
+        assert links.claim(owner, _mount(tmp_path, owner))
+    path.unlink()
+    path.write_text("mine")
+    links.release("1")
+    links.release("2")
+    assert path.read_text() == "mine"
+
+
+def test_a_folder_that_took_the_place_of_a_link_stays(links, tmp_path):
+    assert links.claim("1", _mount(tmp_path))
+    (tmp_path / "conf").unlink()
+    (tmp_path / "conf").mkdir()
+    links.release("1")
+    assert (tmp_path / "conf").is_dir()
+
+
+def test_a_link_that_somebody_else_made_since_stays(links, tmp_path):
+    assert links.claim("1", _mount(tmp_path))
+    (tmp_path / "conf").unlink()
+    (tmp_path / "conf").symlink_to(tmp_path)
+    links.release("1")
+    assert (tmp_path / "conf").readlink() == tmp_path
+
+
+def test_a_link_whose_folder_has_gone_keeps_no_other_back(links, tmp_path):
+    (tmp_path / "gone").mkdir()
+    for path in ("gone/conf", "conf"):
+        assert links.claim("1", _mount(tmp_path, path=path))
+    shutil.rmtree(tmp_path / "gone")
+    links.release("1")
+    assert not (tmp_path / "conf").is_symlink()
+
+
+@pytest.fixture
+def node(tmp_path):
+    settings = NodeSettings("local", "127.64.0.1", tmp_path, "m", "", b"", ("127.64.1.1", 1), {})
+    with socket.socket() as listener:
+        yield Node(SimpleNamespace(), settings, listener, None)
+
+
+@pytest.mark.parametrize("failing", ["release", "remove_files"])
+async def test_an_address_is_given_back_whatever_clearing_runs_into(node, failing, caplog):
+    done = []
+
+    def step(name):
+        def run(*_):
+            done.append(name)
+            if name == failing:
+                raise IsADirectoryError(name)
+
+        return run
+
+    runner = SimpleNamespace(
+        place="n/p", ip=node._find_address(), remove_files=step("remove_files")
+    )
+    node._links = SimpleNamespace(release=step("release"))
+    node._lives["u"] = asyncio.ensure_future(asyncio.sleep(0))
+    await node._clear("u", runner)
+    assert done == ["release", "remove_files"]
+    assert node._find_address() == "127.64.1.1"
+    assert "n/p could not be" in caplog.text

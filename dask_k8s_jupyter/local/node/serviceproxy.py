@@ -3,8 +3,9 @@
 Service names lead straight to Pods; this is for who connects to a Service's address. Guarantees
 that a new connection goes to a Pod that is ready now, one after the other; that nobody listens
 while there is none, so that a client is refused as elsewhere; that connections that are made
-outlive a change. Carries TCP only. A port below 1024 may be one that this user must not listen on:
-that is logged, and the name goes on working.
+outlive a change. Carries TCP only, and refuses to listen where other machines could connect: only
+loopback addresses are. A port below 1024 may be one that this user must not listen on: that is
+logged, and the name goes on working.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any
 
 from .servicenames import Object, find_target_port
@@ -79,6 +81,11 @@ class ServiceProxy:
                 task.add_done_callback(self._carrying.discard)
             await self._carry(address, reader, writer)
 
+        if not _is_loopback(address[0]):
+            _LOG.warning(
+                "not listening on %s:%d for a Service: it is no loopback address", *address
+            )
+            return None
         try:
             return await asyncio.start_server(carry, *address, limit=_CHUNK)
         except OSError as error:
@@ -122,6 +129,14 @@ class ServiceProxy:
         for task in self._carrying:
             task.cancel()
         await asyncio.gather(*self._carrying, return_exceptions=True)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        # A name could lead anywhere.
+        return False
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,12 +1,14 @@
 """Services: cluster addresses, node ports, defaults and checks.
 
-Guarantees that an address or node port is given out once. Refuses Services without ports (unless
-headless or ExternalName) and a change of the cluster address.
+Guarantees that an address or node port is given out once, also where a client chooses it, and that
+addresses are of the network for Services. Refuses Services without ports (unless headless or
+ExternalName) and a change of the cluster address.
 """
 
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, ip_address
 from itertools import count, islice
 from typing import Any
 
@@ -145,7 +147,41 @@ class ServiceStrategy(Strategy):
         if before not in (None, "", address) and not is_external:
             why = "may not change once set"
             causes.append(invalid_value("spec.clusterIPs[0]", [address], why))
+        return causes or self._check_chosen(value)
+
+    def _check_chosen(self, value: Object) -> list[Cause]:
+        """Check what a Service is to have against the network and what others have."""
+        spec, uid = value["spec"], value["metadata"].get("uid")
+        records = self.context.store.collection(("", "services")).records.values()
+        others = [r.object["spec"] for r in records if r.object["metadata"]["uid"] != uid]
+        causes = []
+        address = spec.get("clusterIP")
+        if address not in (None, "", "None"):
+            taken = {other.get("clusterIP") for other in others}
+            causes += _check_address(address, self.context.service_network, taken)
+        ports = [p for other in others for p in other.get("ports") or ()]
+        given_out = {(port.get("nodePort"), port.get("protocol")) for port in ports}
+        for index, port in enumerate(spec.get("ports") or ()):
+            if port.get("nodePort") and (port["nodePort"], port["protocol"]) in given_out:
+                where, why = f"spec.ports[{index}].nodePort", "provided port is already allocated"
+                causes.append(invalid_value(where, port["nodePort"], why))
         return causes
+
+
+def _check_address(address: str, network: IPv4Network, taken: set[Any]) -> list[Cause]:
+    parsed = ip_address(address)
+    if parsed.version != network.version:
+        why = "IPv6 is not configured on this cluster"
+        return [invalid_value("spec.clusterIPs[0]", [address], why)]
+    why = f"failed to allocate IP {address}: "
+    if parsed not in network or parsed in (network[0], network[-1]):
+        why += f"the provided IP ({address}) is not in the valid range. "
+        why += f"The range of valid IPs is {network}"
+    elif address in taken:
+        why += "provided IP is already allocated"
+    else:
+        return []
+    return [invalid_value("spec.clusterIPs", [address], why)]
 
 
 def _check_duplicates(ports: list[Any]) -> list[Cause]:

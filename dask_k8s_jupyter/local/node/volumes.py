@@ -1,14 +1,16 @@
 """What the volumes of a Pod hold: nothing yet, or files from ConfigMaps, Secrets and the Pod.
 
 A volume is a folder of the Pod's own. Guarantees that files are written before a container starts,
-with the mode that was asked for, and never outside their folder. Files are as their sources were
-when the Pod began; later edits of a source do not reach them. Refuses kinds of volumes that need
-storage or a driver.
+with the mode that was asked for, and never outside their folder; and that a volume can be written
+again. Files are as their sources were when the Pod began; later edits of a source do not reach
+them. Refuses kinds of volumes that need storage or a driver.
 """
 
 from __future__ import annotations
 
 import base64
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,7 +27,7 @@ _DEFAULT_MODE = 0o644
 
 
 class VolumeError(Exception):
-    """A volume that cannot be made now: its source, or a key of it, is missing."""
+    """A volume that cannot be made now: a source or a key is missing, or a file not to be had."""
 
 
 @dataclass(frozen=True)
@@ -187,12 +189,38 @@ def _check_path(path: str) -> str:
 
 
 def write_volume(folder: Path, files: Files) -> None:
-    """Make the folder of a volume, with its files."""
-    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-    for name, (content, mode) in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_bytes(content)
+    """Make the folder of a volume, with its files; one that is there is replaced as a whole.
+
+    Raises
+    ------
+    VolumeError
+        Saying which file cannot be written, and why.
+    """
+    for name in files:
+        for parent in PurePosixPath(name).parents:
+            if str(parent) in files:
+                raise VolumeError(f"conflicting paths: {parent} is a file, and {name} is below it")
+    path = folder
+    try:
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        for name, (content, mode) in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Written beside the volume, where no file of it can be in the way.
+            _write_file(path, folder.parent, content, mode)
+    except OSError as error:
+        raise VolumeError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _write_file(path: Path, beside: Path, content: bytes, mode: int) -> None:
+    # A file of mode 0400 that an attempt before has left cannot be opened, but it can be replaced.
+    handle, fresh = tempfile.mkstemp(prefix=".", dir=beside)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         # The user alone, as every file of a cluster; of the mode, what that leaves.
-        file.chmod(mode & 0o700)
+        Path(fresh).chmod(mode & 0o700)
+        Path(fresh).replace(path)
+    except OSError:
+        Path(fresh).unlink(missing_ok=True)
+        raise

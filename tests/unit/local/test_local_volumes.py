@@ -176,6 +176,32 @@ def test_a_mount_leads_into_the_volume(volume, mount, target):
     )
 
 
+def test_files_that_cannot_be_opened_for_writing_are_written_again(tmp_path):
+    for content in (b"old", b"new"):
+        write_volume(tmp_path / "v", {"x/a": (content, 0o400)})
+        if content == b"old":
+            reader = (tmp_path / "v" / "x" / "a").open("rb")
+    with reader:
+        assert reader.read() == b"old"
+    assert (tmp_path / "v" / "x" / "a").read_bytes() == b"new"
+    assert [each.name for each in tmp_path.iterdir()] == ["v"]
+
+
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("x/y/z", "x")])
+def test_a_path_below_a_file_is_refused_by_name(tmp_path, names):
+    with pytest.raises(
+        VolumeError, match=r"conflicting paths: [ax] is a file, and [ax]/.* is below"
+    ):
+        write_volume(tmp_path / "v", dict.fromkeys(names, (b"", 0o644)))
+
+
+def test_a_file_that_cannot_be_written_says_why(tmp_path):
+    (tmp_path / "v" / "a" / "b").mkdir(parents=True)
+    with pytest.raises(VolumeError, match=r"cannot write .*/v/a: Is a directory"):
+        write_volume(tmp_path / "v", {"a": (b"", 0o644)})
+    assert [each.name for each in tmp_path.iterdir()] == ["v"]
+
+
 @pytest.mark.parametrize(
     ("volume", "mount", "words"),
     [

@@ -56,8 +56,8 @@ class KubeCluster(JoiningWorkers, SpecCluster):  # type: ignore[misc]
     Workers end by themselves when they have not seen their scheduler for the death time-out (60 s
     unless the template says otherwise), and Kubernetes removes them with the scheduler's Pod. The
     scheduler's Pod ends with close(), after ``idle_timeout``, with the Pod this process runs in,
-    and when it has heard of no cluster manager and no client for ``kubernetes.owner-timeout`` (5
-    minutes), as when this process was killed; not with ``shutdown_on_close=False``.
+    and when no cluster manager spoke and no client was connected for ``kubernetes.owner-timeout``
+    (5 minutes), as when this process was killed; not with ``shutdown_on_close=False``.
 
     Every argument that is None takes its value from the ``kubernetes`` section of Dask's
     configuration.

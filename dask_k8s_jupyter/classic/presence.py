@@ -1,10 +1,11 @@
 """Runs inside the scheduler of a classic cluster, as a preload: ends it when nobody is left.
 
 A kernel that dies tells nobody, and where it runs in no Pod, Kubernetes cannot know either. So the
-scheduler listens: cluster managers note their name with it every second, clients send a heartbeat
-every five. When neither has come for the time-out, it ends, and its workers after it.
+scheduler listens: cluster managers note their name with it every second, clients keep a connection
+open. When neither was seen for the time-out, it ends, and its workers after it.
 
-Guarantees that the preloads of the image's own configuration run, which this one would hide.
+Guarantees that the preloads of the image's own configuration run, which this one would hide; that
+silence is what many looks found, so that a clock that is set, or a machine that slept, ends nobody.
 Refuses to judge by work: tasks that nobody waits for end with their owner.
 
 Its text is handed to the Pod in a variable, so it imports nothing of ours.
@@ -15,54 +16,74 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from typing import Any
 
 import dask
 from distributed import preloading
-from distributed.metrics import time
 
 logger = logging.getLogger("distributed.scheduler")
 
 TIMEOUT_VARIABLE = "DASK_K8S_OWNER_TIMEOUT"
 LOOKS_PER_TIMEOUT = 10
 LONGEST_PAUSE_S = 10.0
+# A look that comes late, after a sleep of the machine, counts as no more than so many pauses.
+PAUSES_PER_LOOK = 2
+# Whoever makes a cluster may need so long until it first speaks to it.
+FIRST_WORD_S = 60.0
 
 
 class Presence:
-    """Knows when somebody was last heard of.
+    """Counts how long nobody was there.
 
     Parameters
     ----------
     scheduler
         Whom they speak to.
+    timeout_s
+        Seconds of silence after which it is alone.
     now_s
-        The time, as the scheduler counts it.
+        The time, by a clock that nobody sets.
     """
 
-    def __init__(self, scheduler: Any, now_s: float) -> None:
+    def __init__(self, scheduler: Any, timeout_s: float, now_s: float) -> None:
+        self.pause_s = min(LONGEST_PAUSE_S, timeout_s / LOOKS_PER_TIMEOUT)
         self._scheduler = scheduler
-        self._last_s = now_s
+        self._timeout_s = timeout_s
+        self._patience_s = max(timeout_s, FIRST_WORD_S)
+        self._looked_s = now_s
+        self._silence_s = 0.0
         self._noted: Any = None
 
-    def count_silence_s(self, now_s: float) -> float:
-        """Count the seconds since a cluster manager or a client was last heard of."""
+    def is_alone(self, now_s: float) -> bool:
+        """Look whether somebody is there; whether nobody was for the time-out."""
+        step_s = min(now_s - self._looked_s, self.pause_s * PAUSES_PER_LOOK)
+        self._looked_s = now_s
+        if self._has_note() or self._has_client():
+            self._silence_s, self._patience_s = 0.0, self._timeout_s
+        else:
+            self._silence_s += step_s
+        return self._silence_s >= self._patience_s
+
+    def _has_note(self) -> bool:
+        """Whether a cluster manager came by since the last look."""
         noted = self._scheduler.task_metadata.get("cluster-manager-info")
         # Every note is another object, with the same words in it.
-        if noted is not self._noted:
-            self._noted, self._last_s = noted, now_s
-        for key, client in self._scheduler.clients.items():
-            if key != "fire-and-forget":
-                self._last_s = max(self._last_s, client.last_seen)
-        return now_s - self._last_s
+        before, self._noted = self._noted, noted
+        return noted is not before
+
+    def _has_client(self) -> bool:
+        """Whether a client is connected: one whose kernel is busy sends no heartbeat for hours."""
+        return any(not comm.closed() for comm in list(self._scheduler.client_comms.values()))
 
 
 async def end_when_alone(scheduler: Any, timeout_s: float) -> None:
     """End a scheduler that nobody has spoken to for the time-out."""
-    presence, pause_s = Presence(scheduler, time()), timeout_s / LOOKS_PER_TIMEOUT
+    presence = Presence(scheduler, timeout_s, time.monotonic())
     while True:
-        if presence.count_silence_s(time()) >= timeout_s:
+        if presence.is_alone(time.monotonic()):
             break
-        await asyncio.sleep(min(LONGEST_PAUSE_S, pause_s))
+        await asyncio.sleep(presence.pause_s)
     logger.info(
         "Ending: no cluster manager and no client was heard of for %g s (kubernetes.owner-timeout)",
         timeout_s,

@@ -17,29 +17,79 @@ from dask_k8s_jupyter.errors import InvalidSpecError
 POD = {"spec": {"containers": [{"image": "acme/dask:7"}]}}
 
 
-def build_scheduler() -> Any:
-    return SimpleNamespace(
-        task_metadata={}, clients={"fire-and-forget": SimpleNamespace(last_seen=999)}
-    )
+PAUSE_S = 10.0
 
 
-def test_a_note_of_a_cluster_manager_is_a_sign_of_life_each_time() -> None:
-    scheduler = build_scheduler()
-    presence = Presence(scheduler, 100.0)
-    assert presence.count_silence_s(107.0) == 7
-    for now_s in (110.0, 120.0):
-        scheduler.task_metadata["cluster-manager-info"] = {"name": "demo"}
-        assert presence.count_silence_s(now_s) == 0
-    assert presence.count_silence_s(150.0) == 30
+class Scheduler:
+    """What a scheduler knows of those who speak to it."""
+
+    def __init__(self) -> None:
+        self.task_metadata: dict[str, Any] = {}
+        # Of "fire-and-forget" there is a client, and no connection.
+        self.clients = {"fire-and-forget": SimpleNamespace(last_seen=0.0)}
+        self.client_comms: dict[str, Any] = {}
+
+    def note(self) -> None:
+        self.task_metadata["cluster-manager-info"] = {"name": "demo"}
+
+    def connect(self, *, is_closed: bool = False) -> None:
+        self.clients["Client-1"] = SimpleNamespace(last_seen=0.0)
+        self.client_comms["Client-1"] = SimpleNamespace(closed=lambda: is_closed)
 
 
-def test_a_clients_heartbeat_is_a_sign_of_life_and_fire_and_forget_is_none() -> None:
-    scheduler = build_scheduler()
-    presence = Presence(scheduler, 100.0)
-    scheduler.clients["Client-1"] = SimpleNamespace(last_seen=104.0)
-    assert presence.count_silence_s(105.0) == 1
-    del scheduler.clients["Client-1"]
-    assert presence.count_silence_s(110.0) == 6
+@pytest.fixture
+def scheduler() -> Scheduler:
+    return Scheduler()
+
+
+def count_looks(presence: Presence, now_s: float, pause_s: float = PAUSE_S) -> int:
+    """Look until it is alone, from one pause after now on; how many looks that took."""
+    for looks in range(1, 1000):
+        if presence.is_alone(now_s + looks * pause_s):
+            return looks
+    raise AssertionError("it is never alone")
+
+
+def test_a_note_of_a_cluster_manager_is_a_sign_of_life_each_time(scheduler: Scheduler) -> None:
+    presence = Presence(scheduler, 300, 0.0)
+    for look in range(1, 100):
+        scheduler.note()
+        assert not presence.is_alone(look * PAUSE_S)
+    assert count_looks(presence, 990.0) == 30
+
+
+def test_a_client_that_is_connected_is_there_though_it_says_nothing(scheduler: Scheduler) -> None:
+    presence = Presence(scheduler, 300, 0.0)
+    scheduler.connect()
+    assert not any(presence.is_alone(look * PAUSE_S) for look in range(1, 400))
+    scheduler.connect(is_closed=True)
+    assert count_looks(presence, 3990.0) == 30
+    scheduler.connect()
+    assert not presence.is_alone(5000.0)
+
+
+def test_a_machine_that_slept_counts_as_one_late_look(scheduler: Scheduler) -> None:
+    presence = Presence(scheduler, 300, 0.0)
+    scheduler.note()
+    assert not presence.is_alone(PAUSE_S)
+    assert not presence.is_alone(PAUSE_S + 8 * 3600)
+    scheduler.note()
+    assert not presence.is_alone(2 * PAUSE_S + 8 * 3600)
+
+
+def test_no_short_row_of_looks_is_enough_however_far_they_are_apart(scheduler: Scheduler) -> None:
+    presence = Presence(scheduler, 300, 0.0)
+    scheduler.note()
+    assert not presence.is_alone(0.0)
+    assert count_looks(presence, 0.0, pause_s=3600.0) == 15
+
+
+def test_whoever_made_it_has_a_minute_to_speak_first(scheduler: Scheduler) -> None:
+    assert count_looks(Presence(scheduler, 4, 0.0), 0.0, pause_s=0.4) == 150
+    heard = Presence(scheduler, 4, 0.0)
+    scheduler.note()
+    assert not heard.is_alone(0.0)
+    assert count_looks(heard, 0.0, pause_s=0.5) == 8
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions found")
 
 WaitUntil = Callable[..., Awaitable[Any]]
 KubectlJson = Callable[..., Any]
-Start = Callable[..., "subprocess.Popen[str]"]
+Start = Callable[[str], Awaitable["Started"]]
 
 SCRIPT = """
 import sys, time
@@ -31,46 +31,72 @@ template = make_pod_spec(
 template.spec.containers[0].args[-1] = "5"  # the death time-out, which a nanny would begin early
 template.spec.containers[0].args.append("--no-nanny")
 cluster = KubeCluster(template, name="outside", namespace=namespace, n_workers=1)
+client = cluster.get_client()  # on a busy machine the notes of the cluster manager may be late
 cluster.wait_for_workers(1, timeout=60)
 print("it is there", flush=True)
 time.sleep(600)
 """
 
 
-@pytest.fixture
-def start(kubeconfig: Path, namespace: str, dask_image: str) -> Iterator[Start]:
-    """Start the script in a process of its own."""
-    processes: list[subprocess.Popen[str]] = []
+class Started:
+    """The script in a process of its own; its complaints go to a file, so that it never waits."""
 
-    def start(memory: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, namespace, dask_image, memory],
-            env={
-                **os.environ,
-                "KUBECONFIG": str(kubeconfig),
-                "DASK_KUBERNETES__OWNER_TIMEOUT": "4s",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        return process
+    def __init__(self, process: asyncio.subprocess.Process, complaints: Path) -> None:
+        self.process, self.complaints = process, complaints
+
+    async def read_line(self) -> str:
+        """Its next line; empty when it has ended."""
+        assert self.process.stdout is not None
+        line = await asyncio.wait_for(self.process.stdout.readline(), 90)
+        return line.decode()
+
+    async def kill(self) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+
+
+@pytest.fixture
+async def start(
+    kubeconfig: Path, namespace: str, dask_image: str, tmp_path: Path
+) -> AsyncIterator[Start]:
+    """Start the script."""
+    started: list[Started] = []
+
+    async def start(memory: str) -> Started:
+        complaints = tmp_path / f"stderr-{len(started)}"
+        with complaints.open("wb") as stderr:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                SCRIPT,
+                namespace,
+                dask_image,
+                memory,
+                env={
+                    **os.environ,
+                    "KUBECONFIG": str(kubeconfig),
+                    "DASK_KUBERNETES__OWNER_TIMEOUT": "4s",
+                },
+                stdout=asyncio.subprocess.PIPE,
+                stderr=stderr,
+            )
+        started.append(Started(process, complaints))
+        return started[-1]
 
     yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
+    for each in started:
+        await each.kill()
 
 
 async def test_ctrl_c_while_starting_leaves_nothing(
     start: Start, kubectl_json: KubectlJson, wait_until: WaitUntil
 ) -> None:
-    process = start("100Ti")
+    started = await start("100Ti")
     await wait_until(lambda: kubectl_json("get", "pods")["items"], 30, "the scheduler's Pod")
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
-    assert "KeyboardInterrupt" in said
+    started.process.send_signal(signal.SIGINT)
+    await asyncio.wait_for(started.process.wait(), 30)
+    assert "KeyboardInterrupt" in started.complaints.read_text()
     staying = [
         pod
         for pod in kubectl_json("get", "pods")["items"]
@@ -86,10 +112,9 @@ async def test_a_killed_process_takes_its_cluster_along_and_frees_its_name(
     namespace: str,
     dask_image: str,
 ) -> None:
-    process = start("64Mi")
-    assert process.stdout is not None
-    assert process.stdout.readline() == "it is there\n"
-    process.kill()
+    started = await start("64Mi")
+    assert await started.read_line() == "it is there\n", started.complaints.read_text()
+    await started.kill()
 
     def phases() -> set[str]:
         return {pod["status"].get("phase", "") for pod in kubectl_json("get", "pods")["items"]}

@@ -48,7 +48,9 @@ async def list_served(client: KubeClient, path: str) -> list[Manifest]:
         When the answer is none of Kubernetes'.
     """
     answer = await client.request("GET", path)
-    resources = answer.get("resources") if isinstance(answer, dict) else None
+    resources = answer.get("resources", ()) if isinstance(answer, dict) else ()
+    if resources is None:  # as Go writes an empty list
+        return []
     if not isinstance(resources, list) or not all(map(_is_served, resources)):
         raise build_not_kubernetes_error(client.host)
     return resources

@@ -39,7 +39,13 @@ from dask_k8s_operator.resources.manifests import (
 )
 
 from .apply import Kinds, apply_manifest, find_kinds
-from .operatorparts import find_definitions, find_parts, mark, select_others
+from .operatorparts import (
+    build_served_kind,
+    find_definitions,
+    find_parts,
+    mark,
+    select_others,
+)
 from .rollout import Rollout, judge_rollout
 from .signal import Signal, wait_any
 
@@ -243,11 +249,12 @@ async def find_losses(client: KubeClient, namespace: str | None = None) -> dict[
     found: dict[str, list[str]] = {}
     for kind in (DASK_CLUSTERS, DASK_JOBS, *await _find_other_kinds(client)):
         try:
-            items = (await client.list(kind, namespace)).items
+            items = (await client.list(kind, namespace if kind.namespaced else None)).items
         except NotFoundError:
             continue
         metadata = [item["metadata"] for item in items]
-        found[kind.kind] = sorted(f"{each['namespace']}/{each['name']}" for each in metadata)
+        names = (f"{each.get('namespace', '')}/{each['name']}" for each in metadata)
+        found[kind.kind] = sorted(name.lstrip("/") for name in names)
     return found
 
 
@@ -255,19 +262,11 @@ async def _find_other_kinds(client: KubeClient) -> list[Kind]:
     """Kinds that another release has defined."""
     known = {kind.plural for kind in DASK_KINDS}
     try:
-        specs = [crd["spec"] for crd in await find_definitions(client)]
+        definitions = await find_definitions(client)
     except ForbiddenError:  # whoever may not even see them deletes none
         return []
-    return [
-        Kind(
-            each["group"],
-            each["versions"][0]["name"],
-            each["names"]["plural"],
-            each["names"]["kind"],
-        )
-        for each in specs
-        if each["names"]["plural"] not in known and each["scope"] == "Namespaced"
-    ]
+    others = [crd for crd in definitions if crd["spec"]["names"]["plural"] not in known]
+    return [build_served_kind(crd) for crd in others]
 
 
 async def delete_operator(

@@ -2,21 +2,26 @@
 
 What is installed is marked. So what an earlier or a later release had and this one has not can be
 told from what is somebody else's. Guarantees that only what carries the mark is found, of whatever
-kind it is, and nothing that a controller made. Refuses to delete, and to find namespaces.
+kind it is, and nothing that a controller made; that an extension of the API that answers oddly is
+noted and passed over. Refuses to delete, and to find namespaces.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dask_k8s_jupyter.errors import DaskKubernetesError
 from dask_k8s_operator.kube import KubeClient
-from dask_k8s_operator.kube.errors import ApiError
+from dask_k8s_operator.kube.errors import ApiError, ApiUnreachableError
 from dask_k8s_operator.resources.kinds import CUSTOM_RESOURCE_DEFINITIONS, Kind
 from dask_k8s_operator.resources.manifests import NAME
 
 from .apply import build_kind, list_served
+
+logger = logging.getLogger(__name__)
 
 Manifest = dict[str, Any]
 
@@ -68,6 +73,34 @@ async def find_definitions(client: KubeClient) -> list[Manifest]:
     return (await client.list(CUSTOM_RESOURCE_DEFINITIONS, label_selector=SELECTOR)).items
 
 
+def build_served_kind(definition: Manifest) -> Kind:
+    """Build the kind of a definition, in a version that all objects of it are read by.
+
+    Raises
+    ------
+    DaskKubernetesError
+        When the API serves none.
+
+    Examples
+    --------
+    >>> versions = [{"name": "v1alpha1", "served": False}, {"name": "v1", "served": True}]
+    >>> spec = {"group": "acme.example", "scope": "Namespaced", "versions": versions}
+    >>> spec["names"] = {"plural": "things", "kind": "Thing"}
+    >>> build_served_kind({"metadata": {"name": "things.acme.example"}, "spec": spec}).version
+    'v1'
+    """
+    spec, name = definition["spec"], definition["metadata"]["name"]
+    served = [version["name"] for version in spec["versions"] if version["served"]]
+    if not served:
+        raise DaskKubernetesError(
+            f"CustomResourceDefinition {name} serves no version: what it holds cannot be listed",
+            fix=f"Set `served: true` in one of its versions, or `kubectl delete crd {name}`",
+        )
+    names = spec["names"]
+    namespaced = spec["scope"] == "Namespaced"
+    return Kind(spec["group"], served[0], names["plural"], names["kind"], namespaced)
+
+
 def select_others(
     parts: Iterable[tuple[Kind, Manifest]], manifests: Iterable[Manifest]
 ) -> list[tuple[Kind, Manifest]]:
@@ -104,6 +137,15 @@ async def _list_served(client: KubeClient, path: str) -> list[Manifest]:
         return await list_served(client, path)
     except ApiError:  # of an extension whose server is down: none of ours
         return []
+    except ApiUnreachableError as error:
+        if path == "/api/v1":  # which no extension answers for
+            raise
+        _note_skipped(path, error)
+        return []
+
+
+def _note_skipped(path: str, error: ApiUnreachableError) -> None:
+    logger.warning("%s was not looked through for parts of the operator: %s", path, error.why)
 
 
 async def _list_marked(client: KubeClient, kind: Kind, namespace: str) -> list[Manifest]:
@@ -111,4 +153,9 @@ async def _list_marked(client: KubeClient, kind: Kind, namespace: str) -> list[M
     try:
         return (await client.list(kind, where, label_selector=SELECTOR)).items
     except ApiError:  # what we may not list, or nobody serves right now, we did not install
+        return []
+    except ApiUnreachableError as error:
+        if not kind.group:
+            raise
+        _note_skipped(kind.path(where), error)
         return []

@@ -22,6 +22,9 @@ from .watched import WatchedCluster
 # A worker joins first and says a moment later that it runs, which the scheduler tells nobody.
 SETTLE_S = 0.05
 _SETTLING = ("undefined", "created", "init", "starting")
+# A container that ended is started again at once: one that met a scheduler which was just being
+# replaced works then, and one that cannot work ends again.
+CRASH_PATIENCE_S = 5.0
 
 
 async def wait_for_workers(
@@ -50,17 +53,51 @@ async def wait_for_workers(
         When time is up.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    patience = CrashPatience()
     while True:
         changes = (joined.next(), session.watched.changes.next())
         info = SchedulerInfo(await scheduler.identity())
         running, is_settling = count_running(info)
         if running >= n_workers:
             return info
-        await _raise_if_degraded(session)
+        patience_s = patience.left_s(session.watched.resource)
+        if patience_s == 0:
+            await _raise_if_degraded(session)
         left_s = None if deadline is None else deadline - time.monotonic()
         if left_s is not None and left_s <= 0:
             raise _build_timeout(session, running, n_workers, timeout_s)
-        await wait_any(*changes, timeout_s=SETTLE_S if is_settling else left_s)
+        waits = (left_s, patience_s or None, SETTLE_S if is_settling else None)
+        await wait_any(*changes, timeout_s=min((w for w in waits if w is not None), default=None))
+
+
+class CrashPatience:
+    """How long a cluster may yet recover from a container that ended.
+
+    Parameters
+    ----------
+    monotonic
+        The clock, in seconds.
+
+    Examples
+    --------
+    >>> CrashPatience().left_s({"status": {"conditions": []}})
+    0.0
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._since_s: float | None = None
+
+    def left_s(self, cluster: Mapping[str, Any] | None) -> float:
+        """Seconds to wait before its trouble is believed; 0 when there is none of this kind."""
+        degraded = condition(cluster or {}, "Degraded")
+        if degraded.get("status") != "True" or degraded.get("reason") != "ContainerError":
+            self._since_s = None
+            return 0.0
+        now_s = self._monotonic()
+        if self._since_s is None:
+            self._since_s = now_s
+        return max(0.0, self._since_s + CRASH_PATIENCE_S - now_s)
 
 
 def count_running(info: Mapping[str, Any]) -> tuple[int, bool]:

@@ -10,7 +10,7 @@ import pytest
 from dask_k8s_jupyter.clusters import joining
 from dask_k8s_jupyter.clusters.joining import JoiningWorkers
 from dask_k8s_jupyter.clusters.signal import Signal, wait_any
-from dask_k8s_jupyter.clusters.workers import SETTLE_S
+from dask_k8s_jupyter.clusters.workers import CRASH_PATIENCE_S, SETTLE_S, CrashPatience
 from dask_k8s_jupyter.errors import InvalidSpecError, PodCrashedError, StartTimeoutError
 
 
@@ -136,3 +136,21 @@ def test_one_that_left_unknown_is_nothing_to_forget() -> None:
     change = cluster._workers_signal.next()
     cluster._update_worker_status("remove", "unheard-of")
     assert change.is_set()
+
+
+def test_a_container_that_ended_may_be_started_again_before_that_is_believed():
+    def degraded(reason: str | None) -> dict[str, Any]:
+        status = "False" if reason is None else "True"
+        found = {"type": "Degraded", "status": status, "reason": reason or "Working"}
+        return {"status": {"conditions": [found]}}
+
+    now_s = 100.0
+    patience = CrashPatience(lambda: now_s)
+    assert patience.left_s(degraded("CrashLoopBackOff")) == 0
+    assert patience.left_s(degraded("ContainerError")) == CRASH_PATIENCE_S
+    now_s += CRASH_PATIENCE_S - 1
+    assert patience.left_s(degraded("ContainerError")) == 1
+    now_s += 1
+    assert patience.left_s(degraded("ContainerError")) == 0
+    assert patience.left_s(degraded(None)) == 0
+    assert patience.left_s(degraded("ContainerError")) == CRASH_PATIENCE_S

@@ -1,9 +1,9 @@
 """Tells when this process and a cluster run different versions of Dask or Python.
 
 Guarantees one warning a cluster, with both numbers and what to change, and one question a worker
-group: workers of a group share an image. What distributed's own client would say of the same
-difference is silenced from then on. Refuses to judge what distributed itself only mentions, such as
-the last digit of Python's version: that stays distributed's to warn of.
+group: workers of a group share an image. What distributed's own client would say of just these
+differences is silenced from then on. Refuses to warn of what distributed itself only mentions, such
+as the last digit of Python's version, unless beside something that matters.
 """
 
 from __future__ import annotations
@@ -35,27 +35,31 @@ class Difference:
     package
         Its name; Python is the package "python".
     here, there
-        Its version in this process and in that part.
+        Its version in this process and in that part; None where it is not installed.
     role
         What that part is called.
     """
 
     package: str
-    here: str
-    there: str
+    here: str | None
+    there: str | None
     role: str
 
     @property
     def matters(self) -> bool:
         """Whether tasks may fail on it."""
+        if not self.here or not self.there:
+            return False
         if self.package == "python":
             return _minor(self.here) != _minor(self.there)
         return self.package in _COMPARED
 
     def __str__(self) -> str:
+        here, there = self.here or "none", self.there or "none"
         if self.package == "python":
-            return f"Python {_minor(self.here)} here, {_minor(self.there)} in {self.role}"
-        return f"{self.package} {self.here} here, {self.there} in {self.role}"
+            digits = 2 if self.matters else 3
+            return f"Python {_shorten(here, digits)} here, {_shorten(there, digits)} in {self.role}"
+        return f"{self.package} {here} here, {there} in {self.role}"
 
 
 def find_differences(ours: Packages, theirs: Mapping[str, Packages]) -> list[Difference]:
@@ -71,9 +75,9 @@ def find_differences(ours: Packages, theirs: Mapping[str, Packages]) -> list[Dif
     for package in order:
         here = ours.get(package)
         for role, packages in theirs.items():
-            there = packages.get(package)
-            if here and there and here != there:
-                found.append(Difference(package, here, there, role))
+            # A release that does not look for a package says nothing of it.
+            if package in packages and here != packages[package]:
+                found.append(Difference(package, here, packages[package], role))
     return found
 
 
@@ -97,7 +101,7 @@ def describe_mismatch(ours: Packages, theirs: Mapping[str, Packages]) -> str | N
     serious = [str(each) for each in differences if each.matters]
     if not serious:
         return None
-    others = [str(each) for each in differences if not each.matters and each.package != "python"]
+    others = [str(each) for each in differences if not each.matters]
     beside = f" (beside it: {'; '.join(others)})" if others else ""
     return f"{'; '.join(serious)}{beside}. {_advise(ours, theirs.values())}"
 
@@ -105,17 +109,30 @@ def describe_mismatch(ours: Packages, theirs: Mapping[str, Packages]) -> str | N
 def silence_distributed(differences: Iterable[Difference]) -> None:
     """Let distributed's client not say again what was said of these differences.
 
-    Its warning names no cluster but has a table of versions: what is silenced is a table with one
-    of these packages in one of these versions.
+    Its warning names no cluster but has a table of versions: what is silenced is a table in which
+    every row is one of these packages, in these versions alone.
     """
+    versions: dict[str, set[str]] = {}
     for each in differences:
-        if each.matters:
-            row = rf"\| {re.escape(each.package)} +\|[^\n]*{re.escape(each.there)}"
-            warnings.filterwarnings(
-                "ignore",
-                message=rf"Mismatched versions found[\s\S]*{row}",
-                category=distributed.versions.VersionMismatchWarning,
-            )
+        versions.setdefault(each.package, set()).update((str(each.here), str(each.there)))
+    rows = [_match_row(package, sorted(those)) for package, those in versions.items()]
+    lines = "|".join((r"\+[-+]+\+", r"\| Package [^\n]*", *rows))
+    warnings.filterwarnings(
+        "ignore",
+        message=rf"Mismatched versions found\n\n(?:(?:{lines})(?:\n|\Z))+(?:Notes:[\s\S]*)?\Z",
+        category=distributed.versions.VersionMismatchWarning,
+    )
+
+
+def _match_row(package: str, versions: list[str]) -> str:
+    """Match a row of distributed's table: here, in the scheduler, in the workers."""
+    one = "|".join(map(re.escape, versions))
+    several = rf"\{{(?:'?(?:{one})'?(?:, )?)+\}}"
+    no_workers = "None"
+    return (
+        rf"\| {re.escape(package)} +\| (?:{one}) +\| (?:{one}) +"
+        rf"\| (?:{one}|{several}|{no_workers}) +\|"
+    )
 
 
 def _advise(ours: Packages, theirs: Iterable[Packages]) -> str:
@@ -135,7 +152,11 @@ def _advise(ours: Packages, theirs: Iterable[Packages]) -> str:
 
 def _minor(version: str) -> str:
     """Python's version as far as it has to agree: pickles agree within 3.x."""
-    return ".".join(version.split(".")[:2])
+    return _shorten(version, 2)
+
+
+def _shorten(version: str, digits: int) -> str:
+    return ".".join(version.split(".")[:digits])
 
 
 class VersionCheck:

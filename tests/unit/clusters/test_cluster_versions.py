@@ -13,7 +13,12 @@ from dask_k8s_jupyter.clusters import versions
 from dask_k8s_jupyter.clusters.versions import SCHEDULER, VersionCheck, describe_mismatch
 from dask_k8s_jupyter.errors import VersionMismatchWarning
 
-HERE = {"python": "3.11.7.final.0", "dask": "2026.8.0", "distributed": "2026.8.0"}
+HERE: dict[str, str | None] = {
+    "python": "3.11.7.final.0",
+    "dask": "2026.8.0",
+    "distributed": "2026.8.0",
+    "lz4": "4.4.4",
+}
 OLD_DASK = {**HERE, "dask": "2024.1.0", "distributed": "2024.1.0"}
 OTHER_PYTHON = {**HERE, "python": "3.13.1.final.0"}
 
@@ -25,6 +30,10 @@ OTHER_PYTHON = {**HERE, "python": "3.13.1.final.0"}
         ({**HERE, "python": "3.11.9.final.0"}, []),
         ({**HERE, "distributed": None}, []),
         ({**HERE, "numpy": "1.26.4"}, []),
+        (
+            {**OLD_DASK, "python": "3.11.9.final.0", "numpy": None},
+            ["(beside it: Python 3.11.7 here, 3.11.9 in the scheduler; numpy 2.4.6 here, none in"],
+        ),
         (
             {**OLD_DASK, "numpy": "1.26.4"},
             ["dask 2026.8.0 here", "(beside it: numpy 2.4.6 here, 1.26.4 in the scheduler)"],
@@ -101,25 +110,39 @@ async def test_there_is_one_warning_however_much_differs() -> None:
     assert "2024.1.0 in the scheduler" in said[0]
 
 
+JANUARY = {**HERE, "dask": "2024.1", "distributed": "2024.1"}
+OCTOBER = {**HERE, "dask": "2024.10.0", "distributed": "2024.10.0"}
+OTHERWISE = {**OLD_DASK, "python": "3.11.9.final.0", "lz4": None}
+
+
 @pytest.mark.parametrize(
-    ("of_scheduler", "of_workers", "is_silenced"),
+    ("said_of", "in_table", "is_silenced"),
     [
-        (OLD_DASK, OLD_DASK, True),
-        (HERE, OLD_DASK, True),
-        (OTHER_PYTHON, OTHER_PYTHON, True),
-        (HERE, {**HERE, "dask": "2023.1.0"}, False),
-        (HERE, {**HERE, "python": "3.11.9.final.0"}, False),
+        ((OLD_DASK, OLD_DASK), (OLD_DASK, [OLD_DASK]), True),
+        ((OLD_DASK, OLD_DASK), (OLD_DASK, []), True),
+        ((OLD_DASK, HERE), (OLD_DASK, [OLD_DASK, HERE]), True),
+        ((HERE, OLD_DASK), (HERE, [OLD_DASK]), True),
+        ((OTHER_PYTHON, OTHER_PYTHON), (OTHER_PYTHON, [OTHER_PYTHON]), True),
+        ((OTHERWISE, OTHERWISE), (OTHERWISE, [OTHERWISE]), True),
+        ((OLD_DASK, OLD_DASK), (HERE, [{**HERE, "dask": "2023.1.0"}]), False),
+        ((OLD_DASK, OLD_DASK), (OLD_DASK, [OLD_DASK, {**HERE, "dask": "2023.1.0"}]), False),
+        ((OLD_DASK, OLD_DASK), (HERE, [{**HERE, "python": "3.11.9.final.0"}]), False),
+        # Something else beside what was said, and a version that begins with one that was said.
+        ((OLD_DASK, OLD_DASK), (OLD_DASK, [{**OLD_DASK, "lz4": None}]), False),
+        ((JANUARY, JANUARY), (OCTOBER, [OCTOBER]), False),
     ],
 )
 async def test_distributed_does_not_say_it_again_and_says_what_is_something_else(
-    of_scheduler: dict[str, Any], of_workers: dict[str, Any], is_silenced: bool
+    said_of: tuple[dict[str, Any], dict[str, Any]],
+    in_table: tuple[dict[str, Any], list[dict[str, Any]]],
+    is_silenced: bool,
 ) -> None:
-    table = error_message(
-        {"packages": of_scheduler}, {"tcp://one": {"packages": of_workers}}, {"packages": HERE}
-    )
+    of_scheduler, of_workers = in_table
+    workers = {f"tcp://{i}": {"packages": each} for i, each in enumerate(of_workers)}
+    table = error_message({"packages": of_scheduler}, workers, {"packages": HERE})
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        scheduler = Scheduler({**OLD_DASK, **OTHER_PYTHON}, OLD_DASK)
+        scheduler = Scheduler(*said_of)
         await VersionCheck("default/demo", print).check(scheduler, _workers("demo-default-worker"))
         warnings.warn(distributed.versions.VersionMismatchWarning(table["warning"]), stacklevel=1)
     kinds = [warning.category for warning in caught]

@@ -202,7 +202,7 @@ async def test_a_sidecar_is_there_first_and_ends_last(
     side = {
         "name": "side",
         "restartPolicy": "Always",
-        "command": ["sh", "-c", "trap 'exit 0' TERM; touch /work/up; while :; do sleep 0.1; done"],
+        "command": ["sh", "-c", "trap 'exit 7' TERM; touch /work/up; while :; do sleep 0.1; done"],
         "startupProbe": {
             "exec": {"command": ["test", "-e", "/work/up"]},
             "periodSeconds": 1,
@@ -213,7 +213,12 @@ async def test_a_sidecar_is_there_first_and_ends_last(
     pod = {"volumes": [{"name": "work", "emptyDir": {}}]}
     await create("beside", "test -e /work/up", init=[side], pod=pod, volumeMounts=[WORK])
     ended = await wait_for("beside", "Succeeded")
-    assert ended["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 0
+    (main,) = ended["status"]["containerStatuses"]
+    (beside,) = ended["status"]["initContainerStatuses"]
+    ends = [each["state"]["terminated"] for each in (main, beside)]
+    # The second is told to end, and does so by itself.
+    assert [end["exitCode"] for end in ends] == [0, 7]
+    assert ends[0]["finishedAt"] <= ends[1]["finishedAt"]
 
 
 async def test_hooks_run_after_the_start_and_before_the_end(

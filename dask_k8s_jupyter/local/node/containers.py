@@ -67,6 +67,11 @@ class Container:
         self._endings: set[asyncio.Future[None]] = set()
 
     @property
+    def is_stopping(self) -> bool:
+        """Whether it has been told to end."""
+        return self._stopping.is_set()
+
+    @property
     def log_path(self) -> Path:
         """Log of the present run."""
         return self._log_of(self.status.restarts)

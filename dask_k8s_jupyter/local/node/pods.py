@@ -25,6 +25,7 @@ from .. import processes
 from ..kubeconfigs import build_kubeconfig
 from .containers import Container
 from .events import EventRecorder, now_text
+from .grace import Grace, find_grace_s
 from .mounts import MountLinks
 from .podstatus import build_conditions, build_pod_status, find_phase, merge_conditions
 from .scene import PodScene
@@ -77,7 +78,7 @@ class PodRunner:
         self._deleted = asyncio.Event()
         self._edited = asyncio.Event()
         self._ending = asyncio.Event()
-        self._grace_s = 0.0
+        self._grace = Grace(find_grace_s(pod))
         self._started_at = now_text()
         self._published: dict[str, Any] = {}
         self._failure: dict[str, str] = {}
@@ -186,7 +187,7 @@ class PodRunner:
                     "reason": "DeadlineExceeded",
                     "message": "Pod was active on the node longer than the specified deadline",
                 }
-                self._grace_s = float(self.pod["spec"].get("terminationGracePeriodSeconds") or 0)
+                self._shorten(find_grace_s(self.pod))
             if not life.done():
                 await self._stop_containers()
             await life
@@ -226,9 +227,10 @@ class PodRunner:
             if not self._ending.is_set():
                 await asyncio.gather(*(container.run() for container in self.containers))
         finally:
+            self._grace.begin(_now())
             # The last that came goes first: the ones before may still be needed by it.
             for container, life in reversed(sidecars):
-                await container.stop(self._grace_s)
+                await container.stop(self._grace.find_left_s(_now()))
                 await life
 
     async def _make_volumes(self) -> bool:
@@ -261,8 +263,9 @@ class PodRunner:
     async def _stop_containers(self) -> None:
         """End the containers; sidecars end when the others have, in their own time."""
         self._ending.set()
+        self._grace.begin(_now())
         every = [c for c in (*self.init, *self.containers) if not c.status.is_sidecar]
-        await asyncio.gather(*(container.stop(self._grace_s) for container in every))
+        await asyncio.gather(*(container.stop(self._grace.seconds) for container in every))
 
     async def _sweep(self) -> None:
         """End what a container's processes left behind in sessions of their own."""
@@ -278,27 +281,28 @@ class PodRunner:
     def note_deletion(self, pod: Pod) -> None:
         """Begin to end the Pod, or end it sooner when its grace has become shorter."""
         self.pod = pod
-        grace_s = float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
-        if self._deleted.is_set() and grace_s < self._grace_s:
-            self._hurry(grace_s)
-        self._grace_s = grace_s
+        self._shorten(float(pod["metadata"].get("deletionGracePeriodSeconds") or 0))
         self._deleted.set()
 
     def note_gone(self) -> None:
         """End the Pod at once: the API knows it no longer."""
-        self._grace_s = 0.0
-        self._hurry(0.0)
+        self._shorten(0.0)
         self._deleted.set()
 
-    def _hurry(self, grace_s: float) -> None:
+    def _shorten(self, grace_s: float) -> None:
+        """Take in what the Pod has for its end, also when that has begun."""
+        if not self._grace.change(grace_s, _now()):
+            return
         for container in (*self.init, *self.containers):
-            task = asyncio.ensure_future(container.stop(grace_s))
-            self._hurries.add(task)
-            task.add_done_callback(self._hurries.discard)
+            # Whose turn has not come hears of it then, unless all end at once.
+            if container.is_stopping or grace_s <= 0:
+                task = asyncio.ensure_future(container.stop(grace_s))
+                self._hurries.add(task)
+                task.add_done_callback(self._hurries.discard)
 
     async def stop(self, grace_s: float) -> None:
         """End the processes because the node stops; the API is not told."""
-        self._grace_s = grace_s
+        self._shorten(grace_s)
         await self._stop_containers()
 
     def remove_files(self) -> None:
@@ -372,3 +376,7 @@ class PodRunner:
         }
         merged = merge_conditions(known, conditions, now_text())
         return build_pod_status(containers, init, phase, merged, facts)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

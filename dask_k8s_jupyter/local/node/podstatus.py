@@ -76,7 +76,10 @@ def find_phase(
     >>> find_phase([done], [], "OnFailure"), find_phase([done], [], "Always")
     ('Succeeded', 'Running')
     """
-    if any(_has_failed(c) for c in init if not c.is_sidecar) and restart_policy == "Never":
+    # A Pod has not ended while a sidecar of it is on its way out.
+    is_beside = any(c.is_sidecar and "running" in c.state for c in init)
+    has_failed = any(_has_failed(c) for c in init if not c.is_sidecar)
+    if has_failed and restart_policy == "Never" and not is_beside:
         return "Failed"
     if any(not c.is_initialized for c in init):
         return "Pending"
@@ -85,7 +88,7 @@ def find_phase(
     waiting = [c for c in containers if "waiting" in c.state]
     if any(not c.last_state for c in waiting):
         return "Pending"
-    if running or waiting or not ended:
+    if running or waiting or not ended or is_beside:
         return "Running"
     if restart_policy == "Always":
         return "Running"

@@ -238,6 +238,10 @@ RUNNING = _container("running")
 DONE = _container("terminated", exitCode=0)
 CRASHED = _container("terminated", exitCode=1)
 CREATING = _container("waiting", reason="ContainerCreating")
+SIDECAR = _container("running")
+SIDECAR.is_sidecar = SIDECAR.is_started = True
+SIDECAR_ENDED = _container("terminated", exitCode=143)
+SIDECAR_ENDED.is_sidecar = SIDECAR_ENDED.is_started = True
 LOOPING = _container("waiting", reason="CrashLoopBackOff", last={"terminated": {"exitCode": 1}})
 
 
@@ -256,6 +260,12 @@ LOOPING = _container("waiting", reason="CrashLoopBackOff", last={"terminated": {
         ([DONE, CRASHED], [], "Never", "Failed"),
         ([CREATING], [CRASHED], "Never", "Failed"),
         ([CREATING], [RUNNING], "Always", "Pending"),
+        ([RUNNING], [SIDECAR], "Never", "Running"),
+        ([DONE], [SIDECAR_ENDED], "Never", "Succeeded"),
+        # Over only when the sidecars have gone, too.
+        ([DONE], [SIDECAR], "Never", "Running"),
+        ([CRASHED], [SIDECAR], "Never", "Running"),
+        ([CREATING], [SIDECAR, CRASHED], "Never", "Pending"),
     ],
 )
 def test_the_phase_follows_from_the_containers(containers, init, policy, phase):

@@ -2,19 +2,23 @@
 
 Runs as a process of its own. It reads its standard input, which ends when the cluster's process
 ends, however that happens; then it ends every process with the cluster's mark and removes its
-folder and the links that lead into it. After a clean stop there is nothing left for it to do.
-Standard library only.
+folder and the links that lead into it, as far as they can be. After a clean stop there is nothing
+left for it to do. Standard library only.
 
     python -I -S guard.py MARK FOLDER
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import shutil
 import signal
 import sys
 from importlib import import_module
 from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
 
 
 def main(mark: str, folder: str) -> None:
@@ -32,12 +36,30 @@ def main(mark: str, folder: str) -> None:
 
 
 def remove_links(folder: str) -> None:
-    """Remove the links that a cluster made for volumes of its Pods, where they are its own."""
+    """Remove the links that a cluster made for volumes of its Pods, where they are its own.
+
+    What cannot be removed is logged and left: it must not keep anybody from the rest, least of all
+    from removing the folder with its tokens.
+    """
     register = Path(folder) / "node" / "links"
-    for path in register.read_text().splitlines() if register.exists() else ():
-        link = Path(path)
+    try:
+        # Names of files are bytes: what they mean is nobody's business here.
+        paths = os.fsdecode(register.read_bytes()).splitlines()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        _LOG.warning("links of %s are left, their register cannot be read: %s", folder, error)
+        return
+    for path in paths:
+        _remove_link(Path(path), folder)
+
+
+def _remove_link(link: Path, folder: str) -> None:
+    try:
         if link.is_symlink() and str(link.readlink()).startswith(f"{folder}/"):
             link.unlink()
+    except (OSError, ValueError) as error:
+        _LOG.warning("the link %s of an ended cluster is left: %s", link, error)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """Links at the paths of mounts: what goes with the last Pod, and what is never touched."""
 
 import asyncio
+import os
 import shutil
 import socket
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from dask_k8s_jupyter.local import guard
 from dask_k8s_jupyter.local.node.mounts import Mount, MountLinks
 from dask_k8s_jupyter.local.node.node import Node
 from dask_k8s_jupyter.local.node.settings import NodeSettings
@@ -86,3 +89,31 @@ async def test_an_address_is_given_back_whatever_clearing_runs_into(node, failin
     assert done == ["release", "remove_files"]
     assert node._find_address() == "127.64.1.1"
     assert "n/p could not be" in caplog.text
+
+
+def test_a_link_that_cannot_be_removed_keeps_nobody_from_the_rest(tmp_path, monkeypatch, caplog):
+    folder = tmp_path / "cluster"
+    (folder / "node").mkdir(parents=True)
+    stuck, free = tmp_path / "stuck", tmp_path / "free"
+    for link in (stuck, free):
+        link.symlink_to(folder / "node")
+    names = [b"/a\xff\0b", os.fsencode(stuck), os.fsencode(free)]
+    (folder / "node" / "links").write_bytes(b"\n".join(names))
+    unlink = Path.unlink
+
+    def refuse(path, *args, **more):
+        if path == stuck:
+            raise PermissionError(13, "Permission denied", str(path))
+        unlink(path, *args, **more)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    guard.remove_links(str(folder))
+    assert stuck.is_symlink()
+    assert not free.is_symlink()
+    assert f"the link {stuck} of an ended cluster is left" in caplog.text
+
+
+def test_a_register_that_cannot_be_read_is_left(tmp_path, caplog):
+    (tmp_path / "node" / "links").mkdir(parents=True)
+    guard.remove_links(str(tmp_path))
+    assert "their register cannot be read" in caplog.text

@@ -3,12 +3,13 @@
 A process of this machine sees this machine's files, so a ``mountPath`` stands for a folder of the
 Pod's own, in three ways: in the container's own spec (command, arguments, environment, working
 folder) and in commands that are run in it, the path is replaced by the folder; a variable
-``DASK_K8S_LOCAL_MOUNT_<PATH>`` names the folder; and where the content is the same for every Pod
+``DASK_K8S_LOCAL_MOUNT_<PATH>`` names the folder; and where the source is the same for every Pod
 that could ask (ConfigMaps, Secrets), a link is made at the path itself, if nothing is there and
-this user may.
+this user may. It leads to the newest Pod's files: after an edit of the source all find what it
+holds now, as those do, in a while, whose volumes a kubelet keeps up to date.
 
-Guarantees that nothing that is there is ever replaced, and that a link goes with the last Pod that
-needs it. Refuses to mount over the root.
+Guarantees that nothing is ever replaced that is not a link of its own, and that a link goes with
+the last Pod that needs it. Refuses to mount over the root.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Mount:
     path, target
         The ``mountPath``, and where it really is.
     identity
-        What has the same content under the same identity; "" is like no other.
+        What has the same source under the same identity; "" is like no other.
     """
 
     path: str
@@ -129,7 +130,7 @@ def build_mount_variables(mounts: Iterable[Mount]) -> dict[str, str]:
 
 
 class MountLinks:
-    """Links at the paths of mounts, shared by the Pods whose content is the same.
+    """Links at the paths of mounts, shared by the Pods whose source is the same.
 
     Parameters
     ----------
@@ -139,28 +140,46 @@ class MountLinks:
 
     def __init__(self, register: Path) -> None:
         self._register = register
+        self._noted: set[Path] = set()
+        # The newest Pod is the last.
         self._claims: dict[str, list[tuple[str, Mount]]] = {}
 
     def claim(self, owner: str, mount: Mount) -> bool:
         """Let a Pod find its mount at the path itself; returns whether it does."""
-        if not mount.identity:
+        claims = self._claims.get(mount.path, [])
+        if not mount.identity or (claims and claims[0][1].identity != mount.identity):
             return False
-        claims = self._claims.get(mount.path)
-        if claims is not None:
-            is_same = claims[0][1].identity == mount.identity
-            if is_same:
-                claims.append((owner, mount))
-            return is_same
-        if not _is_free(mount.path):
+        is_own = _leads_to(mount.path, claims)
+        if (owner, mount) in claims:
+            # A container of it begins again: that makes no older files the newest.
+            return is_own
+        if not is_own and not _is_free(mount.path):
             return False
-        with self._register.open("a") as register:
-            register.write(f"{mount.path}\n")
         try:
-            Path(mount.path).symlink_to(mount.target)
+            self._point(mount.path, mount.target, is_there=is_own)
         except OSError:
             return False
-        self._claims[mount.path] = [(owner, mount)]
+        self._claims.setdefault(mount.path, []).append((owner, mount))
         return True
+
+    def _point(self, path: str, target: Path, *, is_there: bool) -> None:
+        """Make a link, or let one that is there lead elsewhere from one moment to the next."""
+        link = Path(path)
+        place = link.with_name(f".{link.name}.dask-k8s") if is_there else link
+        self._note(place)
+        place.symlink_to(target)
+        if is_there:
+            try:
+                place.replace(link)
+            except OSError:
+                place.unlink()
+                raise
+
+    def _note(self, link: Path) -> None:
+        if link not in self._noted:
+            with self._register.open("a") as register:
+                register.write(f"{link}\n")
+            self._noted.add(link)
 
     def release(self, owner: str) -> None:
         """Take back what a Pod claimed; what has come in the place of a link stays."""
@@ -174,15 +193,12 @@ class MountLinks:
             else:
                 del self._claims[path]
             try:
-                if is_own:
-                    self._take_back(path, left)
+                if is_own and not left:
+                    Path(path).unlink()
+                elif is_own and left[-1] != claims[-1]:
+                    self._point(path, left[-1][1].target, is_there=True)
             except OSError as error:
                 _LOG.warning("the link %s of an ended Pod is left: %s", path, error)
-
-    def _take_back(self, path: str, left: Sequence[tuple[str, Mount]]) -> None:
-        Path(path).unlink()
-        if left:
-            Path(path).symlink_to(left[0][1].target)
 
 
 def _leads_to(path: str, claims: Sequence[tuple[str, Mount]]) -> bool:

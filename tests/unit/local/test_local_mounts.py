@@ -52,6 +52,44 @@ def test_a_link_that_somebody_else_made_since_stays(links, tmp_path):
     assert (tmp_path / "conf").readlink() == tmp_path
 
 
+def test_the_newest_pod_says_what_is_at_a_path(links, tmp_path):
+    path = tmp_path / "conf"
+    for owner in ("old", "new"):
+        folder = tmp_path / "cluster" / owner
+        folder.mkdir()
+        (folder / "a").write_text(owner)
+        assert links.claim(owner, _mount(tmp_path, owner))
+    assert (path / "a").read_text() == "new"
+    # A container of the older Pod that is restarted.
+    assert links.claim("old", _mount(tmp_path, "old"))
+    assert (path / "a").read_text() == "new"
+    links.release("new")
+    assert (path / "a").read_text() == "old"
+    links.release("old")
+    assert [each.name for each in tmp_path.iterdir()] == ["cluster"]
+
+
+def test_a_link_is_there_at_every_moment_while_it_changes_hands(links, tmp_path, monkeypatch):
+    assert links.claim("1", _mount(tmp_path, "one"))
+    monkeypatch.setattr(Path, "replace", _refuse)
+    assert not links.claim("2", _mount(tmp_path, "two"))
+    assert (tmp_path / "conf").readlink() == tmp_path / "cluster" / "one"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["cluster", "conf"]
+
+
+def test_a_path_that_somebody_took_is_claimed_by_nobody(links, tmp_path):
+    assert links.claim("1", _mount(tmp_path, "one"))
+    (tmp_path / "conf").unlink()
+    (tmp_path / "conf").write_text("mine")
+    for owner in ("1", "2"):
+        assert not links.claim(owner, _mount(tmp_path, "one"))
+    assert (tmp_path / "conf").read_text() == "mine"
+
+
+def _refuse(path, *_):
+    raise PermissionError(13, "Permission denied", str(path))
+
+
 def test_a_link_whose_folder_has_gone_keeps_no_other_back(links, tmp_path):
     (tmp_path / "gone").mkdir()
     for path in ("gone/conf", "conf"):

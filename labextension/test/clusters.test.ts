@@ -144,12 +144,18 @@ describe('the model', () => {
     expect(row()).toMatchObject({ complaint: null, view: { uid: '2' } });
   });
 
-  it('scales no cluster because an earlier one of its name was to be scaled', async () => {
+  it('scales no cluster because an earlier one was to be scaled, and says so at it', async () => {
     hear(cluster({ uid: '1' }));
     model.scale(REF, 9);
     listener.onMessage({ type: 'upsert', cluster: cluster({ uid: '2' }) });
     await vi.advanceTimersByTimeAsync(300);
     expect(requests.scale).not.toHaveBeenCalled();
+    expect(row()).toMatchObject({
+      wish: null,
+      complaint: { code: 'replaced' },
+      view: { uid: '2' }
+    });
+    expect(row()?.complaint?.message).toContain('default/demo was deleted and made anew');
   });
 
   it('says at the new cluster what of the wish could not be had', async () => {

@@ -200,6 +200,9 @@ export class ClustersModel implements IClusters {
     const ref = { namespace: view.namespace, name: view.name };
     const isSuccessor = (this.find(view)?.view.uid ?? view.uid) !== view.uid;
     if (isSuccessor && wish.kind !== 'delete') {
+      // Said at the row of the successor: that is where the person looks.
+      this.#collection.setComplaint(keyOf(view), replacedProblem(view));
+      this.notify();
       return;
     }
     try {
@@ -336,6 +339,16 @@ export class ClustersModel implements IClusters {
   #streamProblem: Problem | null = null;
   #connection: Connection = { phase: 'connecting', isRetry: false };
   #current: ClusterRef | null = null;
+}
+
+/** Words for a wish whose cluster was replaced before it was sent. */
+function replacedProblem(view: ClusterView): Problem {
+  return {
+    code: 'replaced',
+    title: 'Another cluster has that name now',
+    message: `${keyOf(view)} was deleted and made anew meanwhile; the new one was left as it is.`,
+    fix: 'Ask again if it was meant for the new one.'
+  };
 }
 
 /** Words for whatever was thrown. */

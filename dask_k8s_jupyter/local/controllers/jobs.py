@@ -30,6 +30,10 @@ class JobReconciler:
         self._backoff_s = backoff_s
         self._ended: dict[str, Ended] = {}
 
+    def forget(self, uid: str) -> None:
+        """Forget a Job that has gone, however it went."""
+        self._ended.pop(uid, None)
+
     async def reconcile(self, kit: Toolkit, key: Key, job: Object) -> None:
         """Bring the Pods and the status of one Job in order."""
         pods = [_mark_deleted(kit, pod) for pod in kit.children("Pod", job)]
@@ -37,7 +41,7 @@ class JobReconciler:
         ended = self._ended[uid] = count_ends(job, counted, self._ended.get(uid, Ended()))
         plan = decide_job(job, pods, ended, datetime.now(timezone.utc), self._backoff_s)
         if plan.is_outlived:
-            self._ended.pop(uid, None)
+            self.forget(uid)
             await _delete(kit, job)
             return
         # First what was decided about it: a Pod's end may be all that brings us back here.

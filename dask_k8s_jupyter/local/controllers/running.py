@@ -50,10 +50,11 @@ class Controllers:
             kind.kind: Informer(client, kind, on_change=self._build_listener(kind))
             for kind in _KINDS
         }
+        self._jobs = JobReconciler(job_backoff_s)
         self._reconcilers: dict[str, Reconcile] = {
             "Deployment": reconcile_deployment,
             "ReplicaSet": reconcile_replica_set,
-            "Job": JobReconciler(job_backoff_s).reconcile,
+            "Job": self._jobs.reconcile,
             "Service": reconcile_service,
         }
 
@@ -80,8 +81,9 @@ class Controllers:
             metadata = item["metadata"]
             if kind.kind in _DESIRED:
                 self._queue.add((kind.kind, metadata["namespace"], metadata["name"]))
-            if new is None:
-                self._kit.deleted.discard(metadata["uid"])
+            if old is not None and (new is None or _uid(new) != _uid(old)):
+                self._kit.deleted.discard(_uid(old))
+                self._jobs.forget(_uid(old))
             if service := _find_service(kind, item):
                 key = ("Service", metadata["namespace"], service)
                 self._kit.note_seen(key, metadata["name"])
@@ -128,9 +130,15 @@ class Controllers:
             self._kit.forget(key)
             if kind == "Service" and item is None:
                 await forget_service(self._kit, key)
-        elif not self._kit.is_waiting(key):
-            # What was created and is on its way brings us back here.
+        elif wait_s := self._kit.find_wait_s(key):
+            # What was created and is on its way brings us back here, if nobody deleted it before.
+            self._queue.add_after(key, wait_s)
+        else:
             await self._reconcilers[kind](self._kit, key, item)
+
+
+def _uid(item: Object) -> str:
+    return str(item["metadata"]["uid"])
 
 
 def _facts(pod: Object) -> tuple[object, ...]:

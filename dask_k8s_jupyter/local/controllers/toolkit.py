@@ -1,11 +1,14 @@
 """What controllers read and write with: live views of the API, and writes that are remembered.
 
 Guarantees that what was created a moment ago is not created again before the watch has told of it,
-and what was deleted is not counted again. Refuses to decide.
+or half a minute has passed (what was deleted while no watch was open is never told of); and that
+what was deleted is not counted again. Refuses to decide.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from dask_k8s_operator.kube import Informer, KubeClient, WorkQueue
@@ -13,6 +16,8 @@ from dask_k8s_operator.kube.errors import AlreadyExistsError, KubeError, NotFoun
 from dask_k8s_operator.resources.kinds import PODS, Kind
 
 Object = dict[str, Any]
+# How long the watch may take to tell of what was created.
+_EXPECTED_S = 30.0
 # Kind, namespace and name of what is to be made true.
 Key = tuple[str, str, str]
 
@@ -26,23 +31,35 @@ class Toolkit:
         Connection to the API as an administrator.
     queue
         Where keys are asked for again.
+    clock
+        Tells the time in seconds.
     """
 
-    def __init__(self, client: KubeClient, queue: WorkQueue[Key]) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        queue: WorkQueue[Key],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.client = client
         self.queue = queue
         self.informers: dict[str, Informer] = {}
-        # Names of what was created and is not seen yet, by its owner.
-        self._expected: dict[Key, set[str]] = {}
+        self._clock = clock
+        # Until when to wait for what was created and is not seen yet, by its owner and name.
+        self._expected: dict[Key, dict[str, float]] = {}
         self.deleted: set[str] = set()
 
     def note_seen(self, key: Key, name: str) -> None:
         """Note that the watch has told of an object of an owner."""
-        self._expected.get(key, set()).discard(name)
+        self._expected.get(key, {}).pop(name, None)
 
-    def is_waiting(self, key: Key) -> bool:
-        """Whether something that was created for an owner is still on its way."""
-        return bool(self._expected.get(key))
+    def find_wait_s(self, key: Key) -> float:
+        """How long to wait for what was created for an owner, in seconds; 0 for not at all."""
+        until = max(self._expected.get(key, {}).values(), default=0.0)
+        left_s = max(0.0, until - self._clock())
+        if not left_s:
+            self._expected.pop(key, None)
+        return left_s
 
     def forget(self, key: Key) -> None:
         """Forget an owner that has gone."""
@@ -67,14 +84,14 @@ class Toolkit:
 
     async def create(self, key: Key, kind: Kind, manifest: Object) -> None:
         """Create an object for an owner."""
-        expected = self._expected.setdefault(key, set())
-        expected.add(manifest["metadata"]["name"])
+        name = manifest["metadata"]["name"]
+        self._expected.setdefault(key, {})[name] = self._clock() + _EXPECTED_S
         try:
             await self.client.create(kind, manifest)
         except AlreadyExistsError:
-            expected.discard(manifest["metadata"]["name"])
+            self.note_seen(key, name)
         except KubeError:
-            expected.discard(manifest["metadata"]["name"])
+            self.note_seen(key, name)
             raise
 
     async def delete_pod(self, pod: Object) -> None:
@@ -85,6 +102,10 @@ class Toolkit:
             await self.client.delete(PODS, metadata["name"], metadata["namespace"])
         except NotFoundError:
             return
+        except KubeError:
+            # It may be there still, and is tried again.
+            self.deleted.discard(metadata["uid"])
+            raise
 
     async def patch(self, kind: Kind, item: Object, patch: Object, **options: Any) -> None:
         """Change an object."""

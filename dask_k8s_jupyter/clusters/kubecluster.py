@@ -39,9 +39,14 @@ from .versions import VersionCheck
 
 logger = logging.getLogger(__name__)
 
-# What the arguments of KubeCluster hold that says nothing of the cluster itself.
-_NOT_OF_THE_CLUSTER = frozenset(
-    ("self", "__class__", "loop", "asynchronous", "quiet", "kubeconfig", "context", "kwargs")
+# The arguments of KubeCluster that say what the cluster is; the others say how it is reached.
+_OF_THE_CLUSTER = (
+    *("name", "namespace", "create_mode", "shutdown_on_close", "keep_on_failure"),
+    *("image", "scheduler_image", "worker_image", "n_workers", "worker_command"),
+    *("resources", "scheduler_resources", "worker_resources"),
+    *("env", "scheduler_env", "worker_env"),
+    *("port_forward_cluster_ip", "scheduler_forward_port", "scheduler_service_type"),
+    *("idle_timeout", "resource_timeout", "custom_cluster_spec", "jupyter", "tls"),
 )
 
 
@@ -153,8 +158,8 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
         tls: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        asked = {key: value for key, value in locals().items() if key not in _NOT_OF_THE_CLUSTER}
-        settings = resolve_settings(**asked)
+        given = locals()
+        settings = resolve_settings(**{key: given[key] for key in _OF_THE_CLUSTER})
         check_flag("quiet", quiet)
         self.session = Session(settings, kubeconfig, context)
         self._workers_signal = Signal()

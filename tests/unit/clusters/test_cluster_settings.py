@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import os
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 from dask_k8s_jupyter import config
+from dask_k8s_jupyter.clusters.kubecluster import _OF_THE_CLUSTER, KubeCluster
 from dask_k8s_jupyter.clusters.settings import (
     CreateMode,
     build_name,
@@ -36,6 +38,12 @@ def test_configuration_fills_what_arguments_leave_out() -> None:
         assert resolve_settings(name="demo", n_workers=0).spec["spec"]["worker"]["replicas"] == 0
     container = settings.spec["spec"]["worker"]["spec"]["containers"][0]
     assert container["image"] == "acme/dask:7"
+
+
+def test_every_argument_says_what_the_cluster_is_or_how_it_is_reached() -> None:
+    reaching = {"loop", "asynchronous", "quiet", "kubeconfig", "context", "kwargs"}
+    arguments = set(inspect.signature(KubeCluster.__init__).parameters) - {"self"}
+    assert sorted(_OF_THE_CLUSTER) == sorted(arguments - reaching)
 
 
 def test_defaults_outlast_a_setting_that_was_made_before_them() -> None:

@@ -35,6 +35,8 @@ from .settings import NodeSettings, write_shims
 
 _LOG = logging.getLogger(__name__)
 Pod = dict[str, Any]
+# A port of a Service that another process had is tried again after this.
+_LISTEN_RETRY_S = 5.0
 
 
 class Node:
@@ -225,7 +227,9 @@ class Node:
     async def _write_names(self) -> None:
         self._names_changed.set()
         while True:
-            await self._names_changed.wait()
+            with contextlib.suppress(asyncio.TimeoutError):
+                retry_s = _LISTEN_RETRY_S if self._proxy.is_lacking else None
+                await asyncio.wait_for(self._names_changed.wait(), retry_s)
             self._names_changed.clear()
             services, pods = self._services.objects.values(), self._pods.objects.values()
             behind = find_all_endpoints(services, pods)

@@ -5,14 +5,14 @@ that a new connection goes to a Pod that is ready now, one after the other; that
 while there is none, so that a client is refused as elsewhere; that connections that are made
 outlive a change. Carries TCP only, and refuses to listen where other machines could connect: only
 loopback addresses are. A port below 1024 may be one that this user must not listen on: that is
-logged, and the name goes on working.
+logged, and the name goes on working. A port that somebody else has is tried again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -21,6 +21,7 @@ from .servicenames import Object, find_target_port
 _LOG = logging.getLogger(__name__)
 _CHUNK = 256 * 1024
 Address = tuple[str, int]
+Carrier = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Routes = dict[Address, list[Address]]
 
 
@@ -59,21 +60,55 @@ class ServiceProxy:
     def __init__(self) -> None:
         self._routes: Routes = {}
         self._turns: dict[Address, int] = {}
+        # None where nobody may listen.
         self._servers: dict[Address, asyncio.Server | None] = {}
+        self._taken: set[Address] = set()
         self._carrying: set[asyncio.Task[Any]] = set()
 
+    @property
+    def is_lacking(self) -> bool:
+        """Whether a port could not be had that may be free later."""
+        return bool(self._taken)
+
     async def set_routes(self, routes: Routes) -> None:
-        """Listen where routes begin, and nowhere else."""
+        """Listen where routes begin, and nowhere else; ports that were taken are tried again."""
         self._routes = routes
+        self._taken &= routes.keys()
         for address in self._servers.keys() - routes.keys():
             server = self._servers.pop(address)
             self._turns.pop(address, None)
             if server is not None:
                 server.close()
         for address in routes.keys() - self._servers.keys():
-            self._servers[address] = await self._listen(address)
+            if _is_loopback(address[0]):
+                await self._listen(address)
+            else:
+                self._servers[address] = None
+                why = "it is no loopback address"
+                _LOG.warning("not listening on %s:%d for a Service: %s", *address, why)
 
-    async def _listen(self, address: Address) -> asyncio.Server | None:
+    async def _listen(self, address: Address) -> None:
+        server = None
+        try:
+            # Kept before it serves: a cancellation while it begins to must not lose it.
+            carry = self._build_carrier(address)
+            server = await asyncio.start_server(carry, *address, limit=_CHUNK, start_serving=False)
+            self._servers[address] = server
+            await server.start_serving()
+            self._taken.discard(address)
+        except OSError as error:
+            if server is not None:
+                server.close()
+                del self._servers[address]
+            if isinstance(error, PermissionError):
+                self._servers[address] = None
+            elif address in self._taken:
+                return
+            else:
+                self._taken.add(address)
+            _LOG.warning("cannot listen on %s:%d for a Service: %s", *address, error.strerror)
+
+    def _build_carrier(self, address: Address) -> Carrier:
         async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             if task is not None:
@@ -81,16 +116,7 @@ class ServiceProxy:
                 task.add_done_callback(self._carrying.discard)
             await self._carry(address, reader, writer)
 
-        if not _is_loopback(address[0]):
-            _LOG.warning(
-                "not listening on %s:%d for a Service: it is no loopback address", *address
-            )
-            return None
-        try:
-            return await asyncio.start_server(carry, *address, limit=_CHUNK)
-        except OSError as error:
-            _LOG.warning("cannot listen on %s:%d for a Service: %s", *address, error.strerror)
-            return None
+        return carry
 
     async def _carry(
         self, address: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -124,7 +124,7 @@ class Faults:
         self.latency_s = 0.0
 
     def _call(self, action: Callable[[], None]) -> None:
-        """Act in the server's own thread; back when it is done."""
+        """Act in the server's own thread; back when it is done, or raises what that raised."""
         if self._loop is None:
             raise RuntimeError("the API server has not been started")
         if self._loop is _running_loop():
@@ -133,8 +133,12 @@ class Faults:
         done: Future[None] = Future()
 
         def act() -> None:
-            action()
-            done.set_result(None)
+            try:
+                action()
+            except BaseException as error:  # noqa: BLE001  (the caller's, who waits for it)
+                done.set_exception(error)
+            else:
+                done.set_result(None)
 
         self._loop.call_soon_threadsafe(act)
         done.result()

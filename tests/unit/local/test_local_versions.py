@@ -6,7 +6,7 @@ import pytest
 
 from dask_k8s_jupyter.local.api import versions
 from dask_k8s_jupyter.local.api.expiry import EventExpiry
-from dask_k8s_jupyter.local.api.kinds.custom import build_custom_resources
+from dask_k8s_jupyter.local.api.kinds.custom import DefinitionStrategy, build_custom_resources
 from dask_k8s_jupyter.local.api.resources import Registry
 from dask_k8s_jupyter.local.api.store import Record, Store
 
@@ -79,3 +79,14 @@ def test_an_object_is_shown_in_the_version_that_is_asked_for():
     shown = versions.show(old, record)
     assert (shown.object["apiVersion"], shown.version) == ("example.com/v1beta1", 7)
     assert (shown.object["size"], "color" in shown.object) == (3, False)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [(("v1", "v2"), []), (("v1", "v2", "v2"), ["must contain unique version names"])],
+)
+def test_versions_of_a_definition_have_names_of_their_own(names, said):
+    spec = {**_definition(*names), "conversion": {"strategy": "None"}}
+    value = {"metadata": {"name": "widgets.example.com"}, "spec": spec}
+    causes = DefinitionStrategy(SimpleNamespace()).validate(None, value, None)
+    assert [cause.message.rpartition(": ")[2] for cause in causes] == said

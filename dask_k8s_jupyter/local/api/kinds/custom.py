@@ -120,10 +120,9 @@ def _condition(type_: str, reason: str, message: str, now: str) -> Object:
 
 def _check_names(versions: list[Object]) -> list[Cause]:
     names = [version.get("name") for version in versions]
-    return [
-        invalid_value("spec.versions", names, "must contain unique version names")
-        for _ in range(len(set(names)) < len(names))
-    ]
+    if len(set(names)) == len(names):
+        return []
+    return [invalid_value("spec.versions", names, "must contain unique version names")]
 
 
 def _check_version(index: int, version: Object, is_only: bool) -> list[Cause]:

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from pathlib import Path
 
 import aiohttp
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+from ports import hold_port
 
 
 class Program:
@@ -22,7 +16,7 @@ class Program:
 
     def __init__(self, name: str, namespace: str, kubeconfig: Path, log: Path) -> None:
         self.name, self.namespace, self.kubeconfig, self.log = name, namespace, kubeconfig, log
-        self.port = free_port()
+        self.port = hold_port()
         self.process: asyncio.subprocess.Process | None = None
 
     async def start(self, *arguments: str, **environment: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from distributed import Client, get_worker
+from ports import hold_port
 
 from dask_k8s_operator.controller.loop import read_agent_source
 from dask_k8s_operator.resources.agent_protocol import PRELOAD
@@ -28,25 +28,25 @@ def operator() -> None:
     """No operator is needed here, nor a Kubernetes."""
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Processes:
     """A scheduler with the agent and its workers, as processes on loopback."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port, self.http_port = free_port(), free_port()
+        self.port, self.http_port = hold_port(), hold_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
         self.running: list[subprocess.Popen[bytes]] = []
         self.place = SchedulerPlace(f"http://127.0.0.1:{self.http_port}", TOKEN)
 
     def start(self, *arguments: str, **environment: str) -> None:
         command = [sys.executable, "-m", "dask", *arguments]
-        env = {**os.environ, "DASK_CONFIG": str(self.folder), **environment}
+        env = {
+            **os.environ,
+            "DASK_CONFIG": str(self.folder),
+            # Workers import this module for its tasks, and with it what it imports.
+            "PYTHONPATH": str(Path(__file__).parent),
+            **environment,
+        }
         with (self.folder / f"{arguments[0]}-{len(self.running)}.log").open("wb") as log:
             self.running.append(subprocess.Popen(command, env=env, stdout=log, stderr=log))
 

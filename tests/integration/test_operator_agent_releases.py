@@ -8,13 +8,13 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import hold_port
 
 from dask_k8s_operator.controller.loop import read_agent_source
 from dask_k8s_operator.resources.agent_protocol import PRELOAD
@@ -60,17 +60,11 @@ def _build_environment(folder: Path, release: str) -> None:
     (folder / "complete").touch()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Cluster:
     """A cluster with the agent, and its client, in a process of one release."""
 
     def __init__(self, python: str, folder: Path) -> None:
-        http_port = _free_port()
+        http_port = hold_port()
         self.place = SchedulerPlace(f"http://127.0.0.1:{http_port}", TOKEN)
         self._command = [python, str(Path(__file__).with_name("agent_client.py"))]
         self._command.append(f"127.0.0.1:{http_port}")

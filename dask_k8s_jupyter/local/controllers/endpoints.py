@@ -14,23 +14,13 @@ from typing import Any
 from dask_k8s_operator.kube.errors import ConflictError, NotFoundError
 from dask_k8s_operator.resources.kinds import Kind
 
-from .decide import is_ready
+from ..backends import find_target_port, gets_connections, has_address, selects
 from .slices import write_slices
 from .toolkit import Key, Object, Toolkit
 
 ENDPOINTS = Kind("", "v1", "endpoints", "Endpoints")
 _MANAGED = {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
 _HEADLESS = "service.kubernetes.io/headless"
-
-
-def selects(service: Object, pod: Object) -> bool:
-    """Whether a Service leads to a Pod, were it ready."""
-    selector = (service["spec"].get("selector") or {}).items()
-    return bool(
-        selector
-        and service["metadata"]["namespace"] == pod["metadata"]["namespace"]
-        and selector <= (pod["metadata"].get("labels") or {}).items()
-    )
 
 
 def build_endpoints(service: Object, pods: Sequence[Object]) -> Object:
@@ -47,9 +37,8 @@ def build_endpoints(service: Object, pods: Sequence[Object]) -> Object:
     labels = {**(metadata.get("labels") or {}), **_MANAGED}
     if spec.get("clusterIP") == "None":
         labels[_HEADLESS] = ""
-    publishes = bool(spec.get("publishNotReadyAddresses"))
     subsets = [
-        {**_sort_addresses(grouped, publishes), "ports": [dict(port) for port in ports]}
+        {**_sort_addresses(service, grouped), "ports": [dict(port) for port in ports]}
         for ports, grouped in group_by_ports(service, pods)
         if ports
     ]
@@ -63,16 +52,15 @@ def group_by_ports(
     """The Pods behind a Service that have an address, by the ports that it leads to."""
     found: dict[tuple[Any, ...], list[Object]] = defaultdict(list)
     for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
-        status = pod.get("status") or {}
-        if status.get("podIP") and status.get("phase") not in ("Succeeded", "Failed"):
+        if has_address(pod):
             found[_find_ports(service["spec"], pod)].append(pod)
     return sorted(found.items())
 
 
-def _sort_addresses(pods: Sequence[Object], publishes: bool) -> dict[str, list[Object]]:
+def _sort_addresses(service: Object, pods: Sequence[Object]) -> dict[str, list[Object]]:
     found: dict[str, list[Object]] = defaultdict(list)
     for pod in pods:
-        is_given = publishes or (is_ready(pod) and "deletionTimestamp" not in pod["metadata"])
+        is_given = gets_connections(service, pod)
         found["addresses" if is_given else "notReadyAddresses"].append(_build_address(pod))
     return found
 
@@ -91,22 +79,12 @@ def _find_ports(spec: Object, pod: Object) -> tuple[Any, ...]:
     """Ports of a Pod behind those of a Service, as pairs that can be sorted."""
     ports = []
     for port in spec.get("ports") or ():
-        number = _find_number(port.get("targetPort") or port["port"], pod)
+        number = find_target_port(port, pod)
         if number is not None:
             name = {"name": port["name"]} if port.get("name") else {}
             given = {**name, "port": number, "protocol": port.get("protocol", "TCP")}
             ports.append(tuple(given.items()))
     return tuple(ports)
-
-
-def _find_number(target: Any, pod: Object) -> int | None:
-    if isinstance(target, int):
-        return target
-    for container in pod["spec"]["containers"]:
-        for port in container.get("ports") or ():
-            if port.get("name") == target:
-                return int(port["containerPort"])
-    return None
 
 
 async def reconcile_service(kit: Toolkit, key: Key, service: Object) -> None:

@@ -14,8 +14,9 @@ from dask_k8s_operator.kube import Informer, KubeClient, WorkQueue
 from dask_k8s_operator.kube.errors import KubeError
 from dask_k8s_operator.resources.kinds import DEPLOYMENTS, PODS, SERVICES, Kind
 
+from ..backends import selects
 from .decide import find_controller, is_ready
-from .endpoints import ENDPOINTS, forget_service, reconcile_service, selects
+from .endpoints import ENDPOINTS, forget_service, reconcile_service
 from .jobs import JOBS, JobReconciler
 from .slices import ENDPOINT_SLICES, SERVICE_NAME
 from .toolkit import Key, Object, Toolkit

@@ -23,13 +23,14 @@ from dask_k8s_operator.kube import Informer, KubeClient
 from dask_k8s_operator.kube.errors import AlreadyExistsError
 from dask_k8s_operator.resources.kinds import NODES, PODS, SERVICES
 
+from ..backends import has_address
 from .events import EventRecorder, now_text
 from .mounts import MountLinks
 from .pods import PodRunner
 from .quantities import show_bytes, show_cpus
 from .scheduler import Scheduler
 from .server import NodeServer
-from .servicenames import find_all_endpoints, has_address, write_services
+from .servicenames import find_all_endpoints, write_services
 from .serviceproxy import ServiceProxy, build_routes
 from .settings import NodeSettings, write_shims
 

@@ -7,51 +7,19 @@ file or the new one, never half of one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-Object = Mapping[str, Any]
-
-
-def is_ready(pod: Object) -> bool:
-    """Whether a Pod is to get connections."""
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-    return ready and "deletionTimestamp" not in pod["metadata"]
-
-
-def has_address(pod: Object | None) -> bool:
-    """Whether a Service could lead to a Pod at all, ready or not."""
-    return pod is not None and bool((pod.get("status") or {}).get("podIP"))
+from ..backends import Object, find_target_port, gets_connections, has_address, selects
 
 
 def find_endpoints(service: Object, pods: Iterable[Object]) -> list[Object]:
     """The Pods that a Service leads to."""
-    spec, namespace = service["spec"], service["metadata"]["namespace"]
-    selector = (spec.get("selector") or {}).items()
-    if not selector:
-        return []
     return [
         pod
         for pod in pods
-        if pod["metadata"]["namespace"] == namespace
-        and selector <= (pod["metadata"].get("labels") or {}).items()
-        and has_address(pod)
-        and (spec.get("publishNotReadyAddresses") or is_ready(pod))
+        if selects(service, pod) and has_address(pod) and gets_connections(service, pod)
     ]
-
-
-def find_target_port(port: Object, pod: Object) -> int | None:
-    """Number of the Pod's port that a Service's port leads to; None when it has no such name."""
-    target = port.get("targetPort") or port["port"]
-    if isinstance(target, int) or str(target).isdigit():
-        return int(target)
-    for container in pod["spec"]["containers"]:
-        for known in container.get("ports") or ():
-            if known.get("name") == target:
-                return int(known["containerPort"])
-    return None
 
 
 def find_all_endpoints(

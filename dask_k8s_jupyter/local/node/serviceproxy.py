@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
-from .servicenames import Object, find_target_port
+from ..backends import Object, find_target_port
 
 _LOG = logging.getLogger(__name__)
 _CHUNK = 256 * 1024

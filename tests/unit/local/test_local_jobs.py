@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dask_k8s_jupyter.local.backends import selects
 from dask_k8s_jupyter.local.controllers.decide_job import (
     INDEX,
     Ended,
@@ -15,7 +16,7 @@ from dask_k8s_jupyter.local.controllers.decide_job import (
     count_ends,
     decide_job,
 )
-from dask_k8s_jupyter.local.controllers.endpoints import build_endpoints, group_by_ports, selects
+from dask_k8s_jupyter.local.controllers.endpoints import build_endpoints, group_by_ports
 from dask_k8s_jupyter.local.controllers.slices import build_slices
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=timezone.utc)

@@ -41,7 +41,13 @@ from ..scheduler import SchedulerClient
 from .apply import Applier
 from .ask import Asker
 from .cache import WATCHED_KINDS, Cache
-from .observe import observe_autoscaler, observe_cluster, observe_group, observe_job
+from .observe import (
+    observe_autoscaler,
+    observe_cluster,
+    observe_group,
+    observe_job,
+    observe_neighbours,
+)
 from .reconcilers import Reconcilers
 from .relations import Request, affected
 
@@ -206,7 +212,9 @@ class Controller:
         if request.kind == DASK_WORKER_GROUPS:
             group = observe_group(self.cache, item, refusals)
             if wants_report(group):
-                group = replace(group, report=await self._asker.report(item))
+                report = await self._asker.report(item)
+                neighbours = observe_neighbours(self.cache, item)
+                group = replace(group, report=report, neighbours=neighbours)
             return decide_group(group, now, self._draw_names(), self._allocation)
         if request.kind == DASK_AUTOSCALERS:
             autoscaler = observe_autoscaler(self.cache, item)

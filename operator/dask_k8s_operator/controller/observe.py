@@ -43,18 +43,29 @@ def observe_group(cache: Cache, group: Manifest, refusals: Refusals) -> Observed
     namespace, name = _place(group)
     cluster = group["spec"]["cluster"]
     pods = cache.children(PODS, namespace, name)
-    siblings = cache.children(DASK_WORKER_GROUPS, namespace, cluster)
     return ObservedGroup(
         group=group,
         cluster=cache.get(DASK_CLUSTERS, namespace, cluster),
         pods=tuple(pod for pod in pods if is_owned_by(pod, group)),
         has_other_workers=any(
             ((sibling.get("status") or {}).get("workers") or {}).get("running", 0) > 0
-            for sibling in siblings
-            if sibling["metadata"]["name"] != name
+            for sibling in _siblings(cache, group)
         ),
         refusals=refusals,
     )
+
+
+def observe_neighbours(cache: Cache, group: Manifest) -> tuple[Manifest, ...]:
+    """Gather the worker Pods of the other groups of a group's cluster."""
+    namespace, _ = _place(group)
+    names = [sibling["metadata"]["name"] for sibling in _siblings(cache, group)]
+    return tuple(pod for name in names for pod in cache.children(PODS, namespace, name))
+
+
+def _siblings(cache: Cache, group: Manifest) -> list[Manifest]:
+    namespace, name = _place(group)
+    groups = cache.children(DASK_WORKER_GROUPS, namespace, group["spec"]["cluster"])
+    return [sibling for sibling in groups if sibling["metadata"]["name"] != name]
 
 
 def observe_autoscaler(cache: Cache, autoscaler: Manifest) -> ObservedAutoscaler:

@@ -5,17 +5,17 @@ was started with ``--name $(DASK_WORKER_NAME)``; several processes of one Pod ca
 it. The address is the Pod's, unless the Pod shares its node's (``hostNetwork``) or the worker was
 given another one to be reached at (``--contact-address``).
 
-Guarantees that a worker which carries the name of a Pod is that Pod's and nobody else's, whatever
-it listens on; all others go by address. Refuses to tell apart workers without a name of ours that
-share an address: each of their Pods has all of them, so that none goes before all are drained, and
-none is drained that may be one of a Pod which stays.
+Guarantees that a worker which carries the name of a Pod of its cluster is that Pod's and nobody
+else's, whatever it listens on; all others go by address, whatever they are called. Refuses to tell
+apart workers without a name of ours that share an address: each of their Pods has all of them, so
+that none goes before all are drained, and none is drained that may be one of a Pod which stays.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from ..resources.agent_protocol import SchedulerReport, WorkerLoad
 from ..resources.names import WORKER_NAME_VARIABLE
@@ -25,12 +25,18 @@ Workers = tuple[WorkerLoad, ...]
 
 # Several processes of one Pod are NAME-0, NAME-1 and so on.
 _NUMBERED = re.compile(r"(.+)-\d+")
-# What the operator calls worker Pods, of whichever group.
-_POD_NAME = re.compile(r".+-worker-[0-9a-f]{10}(-\d+)?")
 
 
 def match_workers(report: SchedulerReport, pods: Iterable[Manifest]) -> Mapping[str, Workers]:
     """Find the workers of each Pod, by the Pods' names.
+
+    Parameters
+    ----------
+    report
+        What the scheduler says.
+    pods
+        Worker Pods of the whole cluster: one that is left out has its workers counted as those of
+        the others on its address.
 
     Examples
     --------
@@ -48,13 +54,29 @@ def match_workers(report: SchedulerReport, pods: Iterable[Manifest]) -> Mapping[
         owner = pod_of.get(worker.name) or (numbered and pod_of.get(numbered[1]))
         if owner:
             by_pod[owner].append(worker)
-        elif worker.host and not _POD_NAME.fullmatch(worker.name):
+        elif worker.host:
             by_host[worker.host].append(worker)
-    if by_host:
-        for pod in pods:
-            for host in _hosts(pod):
-                by_pod[_name(pod)] += by_host.get(host, ())
+    for host, candidates in _candidates_on(by_host, pods, by_pod).items():
+        for name in candidates:
+            by_pod[name] += by_host[host]
     return {name: tuple(workers) for name, workers in by_pod.items()}
+
+
+def _candidates_on(
+    hosts: Container[str], pods: list[Manifest], by_name: Mapping[str, object]
+) -> dict[str, list[str]]:
+    """Find the Pods that the nameless workers on each address may be of."""
+    found: dict[str, list[Manifest]] = defaultdict(list)
+    for pod in pods:
+        for host in _hosts(pod):
+            if host in hosts:
+                found[host].append(pod)
+    # The only container of a Pod names all its workers or none: who has some by name has them all.
+    settled = {_name(p) for p in pods if _name(p) in by_name and len(p["spec"]["containers"]) == 1}
+    return {
+        host: [_name(pod) for pod in there if _name(pod) not in settled] or list(map(_name, there))
+        for host, there in found.items()
+    }
 
 
 def _name(pod: Manifest) -> str:

@@ -39,6 +39,8 @@ class ObservedGroup:
         Its DaskCluster, None when there is none.
     pods
         Worker Pods that the group owns.
+    neighbours
+        Worker Pods of the cluster's other groups; looked at only beside a ``report``.
     has_other_workers
         Whether the cluster has workers in other groups that stay.
     report
@@ -50,6 +52,7 @@ class ObservedGroup:
     group: Manifest
     cluster: Manifest | None
     pods: tuple[Manifest, ...] = ()
+    neighbours: tuple[Manifest, ...] = ()
     has_other_workers: bool = False
     report: SchedulerReport | None = None
     refusals: tuple[Refusal, ...] = ()
@@ -122,7 +125,8 @@ class ObservedGroup:
 
     @cached_property
     def _workers(self) -> Mapping[str, Workers]:
-        return match_workers(self.report, self.pods) if self.report else {}
+        pods = (*self.pods, *self.neighbours)
+        return match_workers(self.report, pods) if self.report else {}
 
     def workers_of(self, pod: Manifest) -> Workers:
         """Worker processes of a Pod, as far as the scheduler knows them."""

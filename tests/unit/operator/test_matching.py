@@ -7,6 +7,7 @@ from dask_k8s_operator.resources.agent_protocol import SchedulerReport, WorkerLo
 
 NODE = "10.9.9.9"
 FIRST, SECOND = "demo-default-worker-0000000001", "demo-default-worker-0000000002"
+OTHER = "demo-gpu-worker-00000000ff"
 
 
 def named(pod, name):
@@ -36,9 +37,29 @@ CASES = {
         {FIRST: [0]},
     ),
     "a worker of another group on the same node": (
-        [("demo-gpu-worker-00000000ff", NODE), ("demo-gpu-worker-00000000ff-1", NODE)],
+        [(OTHER, NODE), (f"{OTHER}-1", NODE), (FIRST, NODE)],
+        {FIRST: (NODE, None), OTHER: (NODE, None)},
+        {FIRST: [2], OTHER: [0, 1]},
+    ),
+    "a name with the Pod's inside": (
+        [(f"gpu-{FIRST}", "10.0.0.1"), (f"gpu-{SECOND}-0", "10.0.0.2")],
+        {FIRST: ("10.0.0.1", None), SECOND: ("10.0.0.2", None)},
+        {FIRST: [0], SECOND: [1]},
+    ),
+    "a name like a Pod's of which nobody knows": (
+        [(OTHER, NODE)],
+        {FIRST: (NODE, None), SECOND: ("10.0.0.2", None)},
+        {FIRST: [0]},
+    ),
+    "nameless beside a Pod that has its own by name": (
+        [(FIRST, NODE), ("", NODE)],
+        {FIRST: (NODE, None), SECOND: (NODE, None)},
+        {FIRST: [0], SECOND: [1]},
+    ),
+    "nameless beside a named one, with no other Pod there": (
+        [(FIRST, NODE), ("", NODE)],
         {FIRST: (NODE, None)},
-        {},
+        {FIRST: [0, 1]},
     ),
     "a contact address that is a name": (
         [(FIRST, "worker-1.example.org"), (SECOND, "worker-2.example.org")],

@@ -199,3 +199,24 @@ def test_of_two_without_a_name_on_one_node_none_is_drained_while_one_stays(make,
         has_other_workers=True,
     )
     assert set(both.drain) == {"tcp://10.9.9.9:1", "tcp://10.9.9.9:2"}
+
+
+@pytest.mark.parametrize("prefix", ["", "gpu-"])
+def test_a_pod_whose_worker_has_a_prefix_before_its_name_stays_until_drained(make, decide, prefix):
+    name = "demo-default-worker-0000000001"
+    pod = make.pod(name, retiring=True, ip="10.0.0.1")
+    for drain, goes in (("draining", []), ("drained", [name])):
+        load = WorkerLoad("tcp://10.0.0.1:1", name=prefix + name, processing=1, drain=drain)
+        plan = decide([pod], 0, report=SchedulerReport((load,)), has_other_workers=True)
+        assert [write.name for write in writes(plan, Delete)] == goes
+
+
+def test_a_busy_worker_with_a_prefix_is_not_the_one_with_least_to_do(make, decide):
+    names = [f"demo-default-worker-000000000{i}" for i in (1, 2)]
+    pods = [make.pod(name, ip=f"10.0.0.{i}") for i, name in enumerate(names, 1)]
+    loads = [
+        WorkerLoad(f"tcp://10.0.0.{i}:1", name=f"gpu-{name}", processing=2 - i)
+        for i, name in enumerate(names, 1)
+    ]
+    plan = decide(pods, 1, report=SchedulerReport(tuple(loads)))
+    assert [write.name for write in writes(plan, Patch)] == names[1:]

@@ -15,8 +15,8 @@ from dask_k8s_operator.kube.errors import ConflictError, NotFoundError
 from dask_k8s_operator.resources.kinds import Kind
 
 from ..backends import find_target_port, gets_connections, has_address, selects
+from .remembering import Key, Object, RememberingApi
 from .slices import write_slices
-from .toolkit import Key, Object, Toolkit
 
 ENDPOINTS = Kind("", "v1", "endpoints", "Endpoints")
 _MANAGED = {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
@@ -87,33 +87,33 @@ def _find_ports(spec: Object, pod: Object) -> tuple[Any, ...]:
     return tuple(ports)
 
 
-async def reconcile_service(kit: Toolkit, key: Key, service: Object) -> None:
+async def reconcile_service(api: RememberingApi, key: Key, service: Object) -> None:
     """Write the Endpoints and EndpointSlices of a Service, unless they say so already."""
     spec = service["spec"]
     if not spec.get("selector") or spec.get("type") == "ExternalName":
         return
-    pods = [pod for pod in kit.informers["Pod"].objects.values() if selects(service, pod)]
-    await write_slices(kit, key, service, group_by_ports(service, pods))
+    pods = [pod for pod in api.informers["Pod"].objects.values() if selects(service, pod)]
+    await write_slices(api, key, service, group_by_ports(service, pods))
     wanted = build_endpoints(service, pods)
-    known = kit.informers["Endpoints"].objects.get(key[1:])
+    known = api.informers["Endpoints"].objects.get(key[1:])
     if known is None:
-        await kit.create(key, ENDPOINTS, wanted)
+        await api.create(key, ENDPOINTS, wanted)
         return
     labels = known["metadata"].get("labels") or {}
     is_same = (known.get("subsets") or []) == wanted["subsets"]
     if not is_same or labels != wanted["metadata"]["labels"]:
         body = {"metadata": {"labels": wanted["metadata"]["labels"]}, "subsets": wanted["subsets"]}
-        await kit.patch(ENDPOINTS, known, body)
+        await api.patch(ENDPOINTS, known, body)
 
 
-async def forget_service(kit: Toolkit, key: Key) -> None:
+async def forget_service(api: RememberingApi, key: Key) -> None:
     """Delete the Endpoints of a Service that has gone."""
     _, namespace, name = key
-    known = kit.informers["Endpoints"].objects.get((namespace, name))
+    known = api.informers["Endpoints"].objects.get((namespace, name))
     if known is None or not _MANAGED.items() <= (known["metadata"].get("labels") or {}).items():
         return
     try:
         uid = known["metadata"]["uid"]
-        await kit.client.delete(ENDPOINTS, name, namespace, uid=uid)
+        await api.client.delete(ENDPOINTS, name, namespace, uid=uid)
     except (NotFoundError, ConflictError):
         return

@@ -12,7 +12,7 @@ from dask_k8s_operator.kube.errors import NotFoundError
 from dask_k8s_operator.resources.kinds import PODS, Kind
 
 from .decide_job import Ended, build_job_pod, count_ends, decide_job
-from .toolkit import Key, Object, Toolkit
+from .remembering import Key, Object, RememberingApi
 
 JOBS = Kind("batch", "v1", "jobs", "Job")
 
@@ -34,38 +34,38 @@ class JobReconciler:
         """Forget a Job that has gone, however it went."""
         self._ended.pop(uid, None)
 
-    async def reconcile(self, kit: Toolkit, key: Key, job: Object) -> None:
+    async def reconcile(self, api: RememberingApi, key: Key, job: Object) -> None:
         """Bring the Pods and the status of one Job in order."""
-        pods = [_mark_deleted(kit, pod) for pod in kit.children("Pod", job)]
-        uid, counted = job["metadata"]["uid"], kit.find_pods(job)
+        pods = [_mark_deleted(api, pod) for pod in api.children("Pod", job)]
+        uid, counted = job["metadata"]["uid"], api.find_pods(job)
         ended = self._ended[uid] = count_ends(job, counted, self._ended.get(uid, Ended()))
         plan = decide_job(job, pods, ended, datetime.now(timezone.utc), self._backoff_s)
         if plan.is_outlived:
             self.forget(uid)
-            await _delete(kit, job)
+            await _delete(api, job)
             return
         # First what was decided about it: a Pod's end may be all that brings us back here.
-        await kit.write_status(JOBS, job, plan.status)
+        await api.write_status(JOBS, job, plan.status)
         for pod in plan.surplus:
-            await kit.delete_pod(pod)
+            await api.delete_pod(pod)
         for index in plan.missing:
-            await kit.create(key, PODS, build_job_pod(job, index, uuid.uuid4().hex[:5]))
+            await api.create(key, PODS, build_job_pod(job, index, uuid.uuid4().hex[:5]))
         if plan.look_again_s is not None:
-            kit.queue.add_after(key, plan.look_again_s)
+            api.queue.add_after(key, plan.look_again_s)
 
 
-def _mark_deleted(kit: Toolkit, pod: Object) -> Object:
+def _mark_deleted(api: RememberingApi, pod: Object) -> Object:
     """Show a Pod that was deleted here as ending, also before the watch has told of it."""
     metadata = pod["metadata"]
-    if metadata["uid"] not in kit.deleted or "deletionTimestamp" in metadata:
+    if metadata["uid"] not in api.deleted or "deletionTimestamp" in metadata:
         return pod
     return {**pod, "metadata": {**metadata, "deletionTimestamp": ""}}
 
 
-async def _delete(kit: Toolkit, job: Object) -> None:
+async def _delete(api: RememberingApi, job: Object) -> None:
     metadata = job["metadata"]
     name, namespace, uid = metadata["name"], metadata["namespace"], metadata["uid"]
     try:
-        await kit.client.delete(JOBS, name, namespace, propagation="Foreground", uid=uid)
+        await api.client.delete(JOBS, name, namespace, propagation="Foreground", uid=uid)
     except NotFoundError:
         return

@@ -18,8 +18,8 @@ from ..backends import selects
 from .decide import find_controller, is_ready
 from .endpoints import ENDPOINTS, forget_service, reconcile_service
 from .jobs import JOBS, JobReconciler
+from .remembering import Key, Object, RememberingApi
 from .slices import ENDPOINT_SLICES, SERVICE_NAME
-from .toolkit import Key, Object, Toolkit
 from .workloads import REPLICA_SETS, reconcile_deployment, reconcile_replica_set
 
 _KINDS = (DEPLOYMENTS, REPLICA_SETS, JOBS, SERVICES, ENDPOINTS, ENDPOINT_SLICES, PODS)
@@ -28,7 +28,7 @@ _OWNERS = {"Pod": ("ReplicaSet", "Job"), "ReplicaSet": ("Deployment",)}
 _DESIRED = ("Deployment", "ReplicaSet", "Job", "Service")
 
 _LOG = logging.getLogger(__name__)
-Reconcile = Callable[[Toolkit, Key, Object], Awaitable[None]]
+Reconcile = Callable[[RememberingApi, Key, Object], Awaitable[None]]
 
 
 class Controllers:
@@ -46,8 +46,8 @@ class Controllers:
         self._client = client
         self._queue: WorkQueue[Key] = WorkQueue(backoff_base_s=0.2, backoff_max_s=30.0)
         self._tasks: list[asyncio.Task[None]] = []
-        self._kit = Toolkit(client, self._queue)
-        self._kit.informers |= {
+        self._api = RememberingApi(client, self._queue)
+        self._api.informers |= {
             kind.kind: Informer(client, kind, on_change=self._build_listener(kind))
             for kind in _KINDS
         }
@@ -61,7 +61,7 @@ class Controllers:
 
     def start(self) -> None:
         """Begin, in tasks of the running loop."""
-        runs = [informer.run() for informer in self._kit.informers.values()]
+        runs = [informer.run() for informer in self._api.informers.values()]
         self._tasks = [asyncio.ensure_future(run) for run in (*runs, self._work())]
 
     async def stop(self) -> None:
@@ -83,15 +83,15 @@ class Controllers:
             if kind.kind in _DESIRED:
                 self._queue.add((kind.kind, metadata["namespace"], metadata["name"]))
             if old is not None and (new is None or _uid(new) != _uid(old)):
-                self._kit.deleted.discard(_uid(old))
+                self._api.deleted.discard(_uid(old))
                 self._jobs.forget(_uid(old))
             if service := _find_service(kind, item):
                 key = ("Service", metadata["namespace"], service)
-                self._kit.note_seen(key, metadata["name"])
+                self._api.note_seen(key, metadata["name"])
                 self._queue.add(key)
             for owner in owners:
                 if controller := find_controller(item, owner):
-                    self._kit.note_seen((owner, *controller), metadata["name"])
+                    self._api.note_seen((owner, *controller), metadata["name"])
                     self._queue.add((owner, *controller))
             if kind is PODS:
                 self._note_pod(old, new)
@@ -102,12 +102,12 @@ class Controllers:
         """Look again at the Services that a Pod is or was behind, when it matters to them."""
         if old is not None and new is not None and _facts(old) == _facts(new):
             return
-        for (namespace, name), service in self._kit.informers["Service"].objects.items():
+        for (namespace, name), service in self._api.informers["Service"].objects.items():
             if any(pod is not None and selects(service, pod) for pod in (old, new)):
                 self._queue.add(("Service", namespace, name))
 
     async def _work(self) -> None:
-        for informer in self._kit.informers.values():
+        for informer in self._api.informers.values():
             await informer.wait_synced()
         while True:
             key = await self._queue.get()
@@ -126,16 +126,16 @@ class Controllers:
 
     async def _reconcile(self, key: Key) -> None:
         kind, namespace, name = key
-        item = self._kit.informers[kind].objects.get((namespace, name))
+        item = self._api.informers[kind].objects.get((namespace, name))
         if item is None or "deletionTimestamp" in item["metadata"]:
-            self._kit.forget(key)
+            self._api.forget(key)
             if kind == "Service" and item is None:
-                await forget_service(self._kit, key)
-        elif wait_s := self._kit.find_wait_s(key):
+                await forget_service(self._api, key)
+        elif wait_s := self._api.find_wait_s(key):
             # What was created and is on its way brings us back here, if nobody deleted it before.
             self._queue.add_after(key, wait_s)
         else:
-            await self._reconcilers[kind](self._kit, key, item)
+            await self._reconcilers[kind](self._api, key, item)
 
 
 def _uid(item: Object) -> str:

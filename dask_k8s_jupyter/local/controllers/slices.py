@@ -15,7 +15,7 @@ from dask_k8s_operator.kube.errors import NotFoundError
 from dask_k8s_operator.resources.kinds import Kind
 
 from .decide import build_controller_reference, is_ready
-from .toolkit import Key, Object, Toolkit
+from .remembering import Key, Object, RememberingApi
 
 ENDPOINT_SLICES = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -78,23 +78,23 @@ def _build_endpoint(pod: Object, publishes: bool) -> Object:
 
 
 async def write_slices(
-    kit: Toolkit,
+    api: RememberingApi,
     key: Key,
     service: Object,
     pods_by_ports: Sequence[tuple[tuple[Any, ...], Sequence[Object]]],
 ) -> None:
     """Write the slices of a Service, unless they say so already."""
     wanted = build_slices(service, pods_by_ports)
-    known = {each["metadata"]["name"]: each for each in kit.children("EndpointSlice", service)}
+    known = {each["metadata"]["name"]: each for each in api.children("EndpointSlice", service)}
     for name, piece in wanted.items():
         if name not in known:
-            await kit.create(key, ENDPOINT_SLICES, piece)
+            await api.create(key, ENDPOINT_SLICES, piece)
         elif _differs(known[name], piece):
             body = {"metadata": {"labels": piece["metadata"]["labels"]}}
-            await kit.patch(ENDPOINT_SLICES, known[name], {**body, "endpoints": piece["endpoints"]})
+            await api.patch(ENDPOINT_SLICES, known[name], {**body, "endpoints": piece["endpoints"]})
     for name in known.keys() - wanted.keys():
         try:
-            await kit.client.delete(ENDPOINT_SLICES, name, service["metadata"]["namespace"])
+            await api.client.delete(ENDPOINT_SLICES, name, service["metadata"]["namespace"])
         except NotFoundError:
             continue
 

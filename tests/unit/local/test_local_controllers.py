@@ -3,8 +3,8 @@
 import pytest
 
 from dask_k8s_jupyter.local.controllers.jobs import JOBS
+from dask_k8s_jupyter.local.controllers.remembering import RememberingApi
 from dask_k8s_jupyter.local.controllers.running import Controllers
-from dask_k8s_jupyter.local.controllers.toolkit import Toolkit
 from dask_k8s_operator.kube import WorkQueue
 from dask_k8s_operator.kube.errors import ApiUnreachableError, NotFoundError
 from dask_k8s_operator.resources.kinds import PODS
@@ -33,40 +33,40 @@ def _away():
 
 
 def _build(error=None, clock=lambda: 0.0):
-    return Toolkit(Api(error), WorkQueue(), clock)
+    return RememberingApi(Api(error), WorkQueue(), clock)
 
 
 async def test_what_was_created_and_is_never_told_of_is_waited_for_half_a_minute():
     now = [100.0]
-    kit = _build(clock=lambda: now[0])
-    await kit.create(KEY, PODS, POD)
-    assert kit.find_wait_s(KEY) == 30.0
+    api = _build(clock=lambda: now[0])
+    await api.create(KEY, PODS, POD)
+    assert api.find_wait_s(KEY) == 30.0
     now[0] = 120.0
-    await kit.create(KEY, PODS, {"metadata": {"name": "q"}})
-    kit.note_seen(KEY, "q")
-    assert kit.find_wait_s(KEY) == 10.0
+    await api.create(KEY, PODS, {"metadata": {"name": "q"}})
+    api.note_seen(KEY, "q")
+    assert api.find_wait_s(KEY) == 10.0
     now[0] = 130.0
-    assert kit.find_wait_s(KEY) == 0.0
+    assert api.find_wait_s(KEY) == 0.0
 
 
 async def test_what_was_not_created_is_not_waited_for():
-    kit = _build(_away())
+    api = _build(_away())
     with pytest.raises(ApiUnreachableError):
-        await kit.create(KEY, PODS, POD)
-    assert kit.find_wait_s(KEY) == 0.0
+        await api.create(KEY, PODS, POD)
+    assert api.find_wait_s(KEY) == 0.0
 
 
 async def test_a_pod_that_could_not_be_deleted_counts_still():
-    kit = _build(_away())
+    api = _build(_away())
     with pytest.raises(ApiUnreachableError):
-        await kit.delete_pod(POD)
-    assert not kit.deleted
+        await api.delete_pod(POD)
+    assert not api.deleted
 
 
 async def test_a_pod_that_has_gone_already_counts_no_more():
-    kit = _build(NotFoundError(404, "NotFound", "gone"))
-    await kit.delete_pod(POD)
-    assert kit.deleted == {"u"}
+    api = _build(NotFoundError(404, "NotFound", "gone"))
+    await api.delete_pod(POD)
+    assert api.deleted == {"u"}
 
 
 @pytest.mark.parametrize("new", [None, {"metadata": {"name": "j", "namespace": "n", "uid": "2"}}])
@@ -82,7 +82,7 @@ async def test_an_owner_whose_pod_was_never_told_of_is_looked_at_again(monkeypat
     controllers = Controllers(Api())
     again = []
     monkeypatch.setattr(controllers._queue, "add_after", lambda *asked: again.append(asked))
-    controllers._kit.informers["Job"].objects[KEY[1:]] = {"metadata": {}}
-    await controllers._kit.create(KEY, PODS, POD)
+    controllers._api.informers["Job"].objects[KEY[1:]] = {"metadata": {}}
+    await controllers._api.create(KEY, PODS, POD)
     await controllers._reconcile(KEY)
     assert [(key, 0 < wait_s <= 30) for key, wait_s in again] == [(KEY, True)]

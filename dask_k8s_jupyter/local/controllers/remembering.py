@@ -22,8 +22,8 @@ _EXPECTED_S = 30.0
 Key = tuple[str, str, str]
 
 
-class Toolkit:
-    """What controllers read and write with.
+class RememberingApi:
+    """Live views of the API, and writes to it that are remembered until the views show them.
 
     Parameters
     ----------

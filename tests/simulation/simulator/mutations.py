@@ -125,13 +125,13 @@ def presuming() -> Iterator[None]:
 @contextmanager
 def careless() -> Iterator[None]:
     """Worker Pods are made without an owner."""
-    honest = workergroup.build_worker_pod
+    honest = workergroup.build_worker_pods
 
     def build(*arguments: Any) -> Any:
-        pod = honest(*arguments)
-        return {**pod, "metadata": {**pod["metadata"], "ownerReferences": []}}
+        for pod in honest(*arguments):
+            yield {**pod, "metadata": {**pod["metadata"], "ownerReferences": []}}
 
-    with mock.patch.object(workergroup, "build_worker_pod", build):
+    with mock.patch.object(workergroup, "build_worker_pods", build):
         yield
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
-PATIENCE_S = 2.0
+PATIENCE_S = 5.0
 SHELLS = ("bash", "zsh", "fish")
 
 

@@ -134,7 +134,10 @@ class ObservedGroup:
 
     @cached_property
     def _addresses_that_stay(self) -> frozenset[str]:
-        return frozenset(worker.address for pod in self.live for worker in self.workers_of(pod))
+        stays: tuple[Standing, ...] = ("pending", "running", "ready")
+        beside = [pod for pod in self.neighbours if standing(pod) in stays]
+        staying = [*self.live, *beside]
+        return frozenset(worker.address for pod in staying for worker in self.workers_of(pod))
 
     def drainable(self, pod: Manifest) -> Workers:
         """Workers of a Pod that are nobody's who stays: those would refuse work for ever."""

@@ -220,3 +220,27 @@ def test_a_busy_worker_with_a_prefix_is_not_the_one_with_least_to_do(make, decid
     ]
     plan = decide(pods, 1, report=SchedulerReport(tuple(loads)))
     assert [write.name for write in writes(plan, Patch)] == names[1:]
+
+
+@pytest.mark.parametrize(
+    ("state", "is_retiring", "drained"),
+    [
+        ("ready", False, ()),
+        ("ready", True, ("tcp://10.9.9.9:1",)),
+        ("Failed", False, ("tcp://10.9.9.9:1",)),
+    ],
+)
+def test_none_is_drained_that_may_be_one_of_another_group_which_stays(
+    make, decide, retiring, state, is_retiring, drained
+):
+    pod = retiring(1)
+    neighbour = make.pod("other", state, retiring=is_retiring, ip="10.9.9.9")
+    pod["status"]["podIP"] = "10.9.9.9"
+    plan = decide(
+        [pod],
+        0,
+        report=SchedulerReport((WorkerLoad("tcp://10.9.9.9:1"),)),
+        neighbours=(neighbour,),
+        has_other_workers=True,
+    )
+    assert (plan.drain, writes(plan, Delete)) == (drained, [])

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from .kube.election import StillWorkingError
+
 logger = logging.getLogger("dask_k8s_operator")
 
 GROUP = "dask_operator_plugin"
@@ -30,7 +32,7 @@ END_S = 10.0
 HANDLERS_END_S = 0.5
 
 
-class PluginsStuckError(Exception):
+class PluginsStuckError(StillWorkingError):
     """A handler goes on although its operator's turn is over; a thread cannot be ended."""
 
 

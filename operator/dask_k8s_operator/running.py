@@ -114,7 +114,8 @@ class Operator:
             plugins.cancel()
             await asyncio.wait((working, plugins))
             self.controller = None
-            for task in (working, plugins):
+            # First what only the end of the process ends, whatever else has failed.
+            for task in (plugins, working):
                 if not task.cancelled():
                     task.result()
 

@@ -7,7 +7,8 @@ Guarantees
 - A lease that was not renewed for ``lease_s`` on this machine's own clock is taken over: clocks
   need not agree between machines. With the defaults a killed leader is followed within 13 s.
 - A leader that ends lets go of the lease, and the next one takes it at its next look.
-- The work's own failure ends the leadership and is raised: no lease is renewed for dead work.
+- The work's own failure ends the leadership and is raised, also where it fails only while it ends:
+  no lease is renewed for dead work. Work that could not be ended keeps the lease until it runs out.
 
 Refuses to promise more: a leader whose whole process hangs cannot know that it was followed, as
 with every lease. The work has to survive that as it survives being killed between two writes.
@@ -37,6 +38,10 @@ logger = logging.getLogger(__name__)
 LEASE_S = 10
 RENEW_DEADLINE_S = 7.0
 RETRY_S = 2.0
+
+
+class StillWorkingError(Exception):
+    """Some of the work goes on although it was told to end: nobody may follow yet."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,8 @@ class LeaderElection:
     async def lead(self, work: Callable[[], Awaitable[None]]) -> None:
         """Wait for the lease, then run ``work`` until it ends or the lease is lost.
 
-        Returns when the lease was lost or the work ended; raises what the work raised.
+        Returns when the lease was lost or the work ended; raises what the work raised, in place of
+        a cancellation too.
         """
         await self._acquire()
         logger.info("%s leads: it holds lease %s", self.identity, self._place)
@@ -121,11 +127,12 @@ class LeaderElection:
             working.cancel()
             await asyncio.wait((working,))
             renewing.cancel()
-            if self.is_leading:
+            failure = None if working.cancelled() else working.exception()
+            if self.is_leading and not isinstance(failure, StillWorkingError):
                 await self._attempt(self._release, self._pace.retry_s)
             self.is_leading = False
-        if not working.cancelled():
-            working.result()
+            if failure is not None:
+                raise failure
 
     async def _acquire(self) -> None:
         tries = 0

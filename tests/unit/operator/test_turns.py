@@ -6,6 +6,8 @@ import threading
 import pytest
 
 from dask_k8s_operator import plugins as plugins_module
+from dask_k8s_operator.kube import LeaderElection
+from dask_k8s_operator.kube.errors import ConflictError, NotFoundError
 from dask_k8s_operator.plugins import Plugin, Plugins, PluginsStuckError
 from dask_k8s_operator.running import LOST_GRACE_S, Operator
 from dask_k8s_operator.settings import Settings
@@ -49,21 +51,31 @@ async def test_a_handler_that_does_not_end_is_an_error(kopf):
             await asyncio.to_thread(thread.join, 10)
 
 
-class FakeElection:
-    """A lease that is lost, or given up, as soon as the work has begun."""
+class Lease:
+    """The one Lease of an API; somebody else takes it before it is renewed, if it is to be lost."""
 
-    identity = "me"
-    holder = "me"
+    def __init__(self, is_lost):
+        self.is_lost, self.holder = is_lost, None
 
-    def __init__(self, begun, is_lost):
-        self.begun, self.is_leading, self.is_lost = begun, True, is_lost
+    def _read(self):
+        spec = {"holderIdentity": self.holder, "leaseDurationSeconds": 10}
+        return {"metadata": {"resourceVersion": str(self.holder)}, "spec": spec}
 
-    async def lead(self, work):
-        working = asyncio.ensure_future(work())
-        await self.begun.wait()
-        self.is_leading = not self.is_lost
-        working.cancel()
-        await working
+    async def get(self, kind, name, namespace):
+        if self.holder is None:
+            raise NotFoundError(404, "NotFound", "no lease")
+        return self._read()
+
+    async def create(self, kind, body, namespace):
+        self.holder = body["spec"]["holderIdentity"]
+        return self._read()
+
+    async def patch(self, kind, name, body, namespace):
+        if self.is_lost:
+            self.holder = "another"
+            raise ConflictError(409, "Conflict", "changed")
+        self.holder = body["spec"]["holderIdentity"]
+        return self._read()
 
 
 class Part:
@@ -90,32 +102,65 @@ class Part:
             raise
 
 
-def build_operator(monkeypatch, *, is_lost, failure=None):
-    first, second = [], []
-    controller, plugins = Part(second), Part(first, failure)
-    first.append(controller)
-    second.append(plugins)
-    election = FakeElection(plugins.begun, is_lost)
-    operator = Operator(Settings(), (), None, election, plugins)
-    monkeypatch.setattr(operator, "build_controller", lambda: controller)
-    return operator, controller, plugins
+class Turn:
+    """An operator with a lease that is lost, or given up, as soon as the work has begun."""
+
+    def __init__(self, monkeypatch, *, is_lost, failures=(None, None)):
+        first, second = [], []
+        self.controller, self.plugins = Part(second, failures[0]), Part(first, failures[1])
+        first.append(self.controller)
+        second.append(self.plugins)
+        self.lease, self.over = Lease(is_lost), asyncio.Event()
+        self.sleeps = 0
+        election = LeaderElection(self.lease, "ns", "op", "me", sleep=self.sleep)
+        self.operator = Operator(Settings(), (), None, election, self.plugins)
+        monkeypatch.setattr(self.operator, "build_controller", lambda: self.controller)
+
+    async def sleep(self, seconds):
+        self.sleeps += 1
+        await self.plugins.begun.wait()
+        if self.sleeps > 1 or not self.lease.is_lost:
+            self.over.set()
+            await asyncio.Event().wait()
+
+    async def run(self):
+        running = asyncio.ensure_future(self.operator.run())
+        over = asyncio.ensure_future(self.over.wait())
+        await asyncio.wait((running, over), timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        running.cancel()
+        await running
 
 
 @pytest.mark.parametrize(
-    ("is_lost", "given_s"), [(True, LOST_GRACE_S), (False, Settings.end_grace_s)]
+    ("is_lost", "given_s", "holder"),
+    [(True, LOST_GRACE_S, "another"), (False, Settings.end_grace_s, "")],
 )
 async def test_both_are_told_at_once_and_have_little_time_when_the_lease_is_lost(
-    monkeypatch, is_lost, given_s
+    monkeypatch, is_lost, given_s, holder
 ):
-    operator, controller, plugins = build_operator(monkeypatch, is_lost=is_lost)
+    turn = Turn(monkeypatch, is_lost=is_lost)
     with pytest.raises(asyncio.CancelledError):
-        await operator.run()
-    assert (controller.given_s, plugins.given_s) == (given_s, given_s)
-    assert operator.controller is None
+        await turn.run()
+    assert (turn.controller.given_s, turn.plugins.given_s) == (given_s, given_s)
+    assert turn.operator.controller is None
+    assert turn.lease.holder == holder
 
 
-async def test_plugins_that_are_stuck_end_the_operator(monkeypatch):
-    failure = PluginsStuckError("a handler goes on")
-    operator, _, _ = build_operator(monkeypatch, is_lost=True, failure=failure)
+@pytest.mark.parametrize("broken", [None, RuntimeError("the controller fails too")])
+@pytest.mark.parametrize(("is_lost", "holder"), [(True, "another"), (False, "me")])
+async def test_plugins_that_are_stuck_end_the_operator_and_nobody_follows_at_once(
+    monkeypatch, is_lost, holder, broken
+):
+    failures = (broken, PluginsStuckError("a handler goes on"))
+    turn = Turn(monkeypatch, is_lost=is_lost, failures=failures)
     with pytest.raises(PluginsStuckError, match="goes on"):
-        await operator.run()
+        await turn.run()
+    assert turn.lease.holder == holder
+
+
+async def test_a_controller_that_fails_while_it_ends_is_an_error_and_lets_go(monkeypatch):
+    turn = Turn(monkeypatch, is_lost=False, failures=(RuntimeError("it broke"), None))
+    with pytest.raises(RuntimeError, match="it broke"):
+        await turn.run()
+    assert turn.lease.holder == ""

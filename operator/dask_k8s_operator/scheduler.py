@@ -1,14 +1,17 @@
 """Speaks with schedulers: with the agent in them, or with Dask's own HTTP API where there is none.
 
-Guarantees that every question ends within its time-out with an answer or with the reason why there
-is none; that a scheduler which does not answer is never mistaken for one without workers. Refuses
-to speak anything but HTTP, so that no version of Dask is shared with it, and to change a
-scheduler's state beyond draining the workers it is told to drain.
+Guarantees that every question ends within its time-out (the wait for a turn not counted) with an
+answer or with the reason why there is none; that a scheduler which does not answer is never
+mistaken for one without workers; and that all schedulers together, whatever they send, hold no more
+sockets and memory than the limits below allow. Refuses to speak anything but HTTP, so that no
+version of Dask is shared with it, and to change a scheduler's state beyond draining the workers it
+is told to drain.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,9 +66,14 @@ def scheduler_url(pod: dict[str, Any] | None) -> str | None:
     return f"http://{host}:{named[0] if named else DASHBOARD_PORT}"
 
 
-# A thousand workers take a fifth of a megabyte.
-MAX_ANSWER_BYTES = 16 << 20
+# Five hundred workers take a tenth of a megabyte: room for twenty thousand. Read as JSON, the worst
+# answer takes twenty times its size, but only one is read so at a time.
+MAX_ANSWER_BYTES = 4 << 20
 CHUNK_BYTES = 64 << 10
+# Everybody may send so much; for more there are a few turns: 13 MB and 67 MB together.
+SMALL_ANSWER_BYTES = 128 << 10
+ASKED_AT_ONCE = 100
+BIG_ANSWERS_AT_ONCE = 16
 _MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
 
 
@@ -95,6 +103,11 @@ class SchedulerClient:
     def __init__(self, ask_timeout_s: float = ASK_TIMEOUT_S) -> None:
         self._timeout = aiohttp.ClientTimeout(total=ask_timeout_s)
         self._session: aiohttp.ClientSession | None = None
+        self._turns = asyncio.Semaphore(ASKED_AT_ONCE)
+        self._big_turns = asyncio.Semaphore(BIG_ANSWERS_AT_ONCE)
+        # Who was silent the last time waits for others that were, and for nobody else's turn.
+        self._silent_turns = asyncio.Semaphore(ASKED_AT_ONCE)
+        self._silent: set[str] = set()
 
     async def report(self, place: SchedulerPlace) -> SchedulerReport:
         """Ask for all workers with what they hold and run."""
@@ -167,6 +180,24 @@ class SchedulerClient:
         body: dict[str, Any] | None = None,
         timeout: aiohttp.ClientTimeout | None = None,
     ) -> dict[str, Any]:
+        turns = self._silent_turns if place.url in self._silent else self._turns
+        async with turns:
+            try:
+                answer = await self._exchange(method, place, path, body, timeout or self._timeout)
+            except (asyncio.TimeoutError, TimeoutError):
+                self._silent.add(place.url)
+                raise _Unanswered(f"{place.url}{path} does not answer") from None
+        self._silent.discard(place.url)
+        return answer
+
+    async def _exchange(
+        self,
+        method: str,
+        place: SchedulerPlace,
+        path: str,
+        body: dict[str, Any] | None,
+        timeout: aiohttp.ClientTimeout,
+    ) -> dict[str, Any]:
         url = f"{place.url}{path}"
         # Dask's own API gets no token: whatever answers there is not ours.
         is_agent = path.startswith("/dask-k8s/")
@@ -177,26 +208,20 @@ class SchedulerClient:
                 url,
                 data=orjson.dumps(body) if body is not None else None,
                 headers=headers,
-                timeout=timeout or self._timeout,
+                timeout=timeout,
                 # The scheduler is its user's: it does not choose whom the operator talks to.
                 allow_redirects=False,
             ) as response:
-                text = await _read_bounded(response, url)
-                if response.status != 200:
-                    raise _Unanswered(
-                        f"{method} {url} was answered with {response.status}",
-                        is_missing=response.status in (404, 405),
-                    )
-                return _read_object(text, url)
+                return await _read_answer(response, f"{method} {url}", self._big_turns)
         except (asyncio.TimeoutError, TimeoutError):
-            raise _Unanswered(f"{url} does not answer") from None
+            raise
         except (aiohttp.ClientError, OSError) as error:
             raise _Unanswered(f"{url} cannot be reached: {error}") from error
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            # Schedulers come and go: a kept connection is often a dead one. And without a limit:
-            # a hundred silent ones would keep the others' questions waiting past their time-outs.
+            # Schedulers come and go: a kept connection is often a dead one. Without a limit of its
+            # own, which would count against the time of the question: the turns are the limit.
             connector = aiohttp.TCPConnector(force_close=True, limit=0)
             self._session = aiohttp.ClientSession(connector=connector)
         return self._session
@@ -213,22 +238,34 @@ class SchedulerClient:
         await self.close()
 
 
-async def _read_bounded(response: aiohttp.ClientResponse, url: str) -> bytes:
-    text = bytearray()
-    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-        text += chunk
-        if len(text) > MAX_ANSWER_BYTES:
-            raise _Unanswered(f"{url} answered with more than {MAX_ANSWER_BYTES >> 20} MiB")
-    return bytes(text)
+async def _read_answer(
+    response: aiohttp.ClientResponse, question: str, big_turns: asyncio.Semaphore
+) -> dict[str, Any]:
+    async with AsyncExitStack() as held:
+        text, has_turn = bytearray(), False
+        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+            text += chunk
+            if len(text) > MAX_ANSWER_BYTES:
+                limit = f"{MAX_ANSWER_BYTES >> 20} MiB"
+                raise _Unanswered(f"{question} was answered with more than {limit}")
+            if len(text) > SMALL_ANSWER_BYTES and not has_turn:
+                await held.enter_async_context(big_turns)
+                has_turn = True
+        if response.status != 200:
+            raise _Unanswered(
+                f"{question} was answered with {response.status}",
+                is_missing=response.status in (404, 405),
+            )
+        return _read_object(text, question)
 
 
-def _read_object(text: bytes, url: str) -> dict[str, Any]:
+def _read_object(text: bytearray, question: str) -> dict[str, Any]:
     try:
         answer = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise _Unanswered(f"{url} answered with something else than JSON") from error
+        raise _Unanswered(f"{question} was answered with something else than JSON") from error
     if not isinstance(answer, dict):
-        raise _Unanswered(f"{url} answered with something else than a JSON object")
+        raise _Unanswered(f"{question} was answered with something else than a JSON object")
     return answer
 
 

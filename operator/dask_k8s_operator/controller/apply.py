@@ -63,11 +63,13 @@ class Applier:
         """Write a plan about ``item``; the status is written even when something else fails."""
         refusals: list[Refusal] = []
         failures: list[BaseException] = []
+        done: list[Write] = []
         for step in plan.steps:
             refused: dict[Kind, Refusal] = {}
             turns = asyncio.Semaphore(WRITES_AT_ONCE)
             outcomes = await asyncio.gather(
-                *(self._write(write, refused, turns) for write in step), return_exceptions=True
+                *(self._write(write, refused, done, turns) for write in step),
+                return_exceptions=True,
             )
             failures += [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
             # In the order of the plan, whichever answer came first: a status that named another
@@ -75,7 +77,7 @@ class Applier:
             refusals = [refused[kind] for kind in _kinds_of(step) if kind in refused]
             if refusals or failures:
                 break
-        await self._write_status(kind, item, plan.status)
+        await self._write_status(kind, item, _keep_unproven(plan, item.get("status"), done))
         if not refusals and not failures:
             await self._teller.tell(kind, item, plan.notices)
         for failure in failures:
@@ -83,19 +85,26 @@ class Applier:
         return tuple(refusals)
 
     async def _write(
-        self, write: Write, refused: dict[Kind, Refusal], turns: asyncio.Semaphore
+        self,
+        write: Write,
+        refused: dict[Kind, Refusal],
+        done: list[Write],
+        turns: asyncio.Semaphore,
     ) -> None:
         async with turns:
             # What refuses one of a thousand Pods (a quota, say) refuses the others too.
             if write.kind in refused:
                 return
+            is_there = True
             try:
                 if isinstance(write, Create):
                     await self._create(write)
                 elif isinstance(write, Patch):
-                    await self._patch(write)
+                    is_there = await self._patch(write)
                 else:
                     await self._delete(write)
+                if is_there:
+                    done.append(write)
             except _REFUSALS as error:
                 refused.setdefault(write.kind, _refuse(write, error))
 
@@ -136,15 +145,17 @@ class Applier:
         taken = f"{metadata['namespace']}/{metadata['name']} belongs to something else"
         raise InvalidError(409, "NameTaken", f"{taken}; that has to go first")
 
-    async def _patch(self, write: Patch) -> None:
+    async def _patch(self, write: Patch) -> bool:
+        """Change what is there; False when it is not any more."""
         patch_type: Any = "json" if isinstance(write.body, list) else "merge"
         try:
             changed = await self._client.patch(
                 write.kind, write.name, write.body, write.namespace, patch_type=patch_type
             )
         except NotFoundError:
-            return  # deleted meanwhile; the watch will say so
+            return False  # deleted meanwhile; the watch will say so
         self._cache.remember(write.kind, changed)
+        return True
 
     async def _delete(self, write: Delete) -> None:
         place = (write.kind, write.namespace, write.name, write.uid)
@@ -188,6 +199,18 @@ class Applier:
         except NotFoundError:
             return  # deleted meanwhile
         self._cache.remember(kind, changed)
+
+
+def _keep_unproven(plan: Plan, before: Manifest | None, done: list[Write]) -> Manifest | None:
+    """Leave out of a plan's status what would be true only if all had been written."""
+    if plan.status is None:
+        return None
+    status, before = dict(plan.status), before or {}
+    for proof, fields in plan.proofs:
+        if not any(write is proof for write in done):
+            kept = {field: before[field] for field in fields if field in before}
+            status = {k: v for k, v in status.items() if k not in fields} | kept
+    return status
 
 
 def diff_status(before: Manifest | None, after: Manifest | None) -> Manifest | None:

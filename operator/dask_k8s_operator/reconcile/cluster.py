@@ -29,7 +29,7 @@ from ..resources.passing import (
 from ..resources.times import parse_time
 from .clusterstatus import build_cluster_status
 from .defaultgroup import settle_default_group
-from .encryption import keep_certificates, next_check_s, wants_certificates
+from .encryption import CERTIFICATE_FIELDS, keep_certificates, next_check_s, wants_certificates
 from .observedcluster import ObservedCluster
 from .plan import NOTHING, Create, Delete, Manifest, Notice, Patch, Plan, Write, earliest
 from .pods import created_s, ended_s, explain_pod, has_started, standing
@@ -77,7 +77,8 @@ def decide_cluster(observed: ObservedCluster, now: float, agent: AgentParts) -> 
     if idle.steps:
         return idle
     scheduler = _decide_scheduler(observed, now, agent)
-    others = [*keep_certificates(observed), *_settle_service(observed)]
+    certificates = keep_certificates(observed)
+    others = [*certificates, *_settle_service(observed)]
     others += [*settle_default_group(observed), *_pass_on_to_scheduler(observed, scheduler)]
     steps = [list(step) for step in scheduler.steps] or [[]]
     # The Service and the group do not wait for the scheduler Pod: image pulls run side by side.
@@ -87,6 +88,7 @@ def decide_cluster(observed: ObservedCluster, now: float, agent: AgentParts) -> 
         status=build_cluster_status(
             observed, replaced=bool(scheduler.notices) and _has_ended(observed), now=now
         ),
+        proofs=tuple((write, CERTIFICATE_FIELDS) for write in certificates),
         notices=scheduler.notices,
         look_again_s=earliest(
             idle.look_again_s, scheduler.look_again_s, next_check_s(observed, now)

@@ -23,6 +23,8 @@ from .pods import explain_pod
 
 # How late it may be noticed that certificates have to be renewed: they last for years after.
 CHECK_S = 86_400.0
+# What the status tells of certificates that were read or written.
+CERTIFICATE_FIELDS = ("certificatesUntil", "certificatesAuthority")
 # What Kubernetes says of a Pod that cannot start without something, such as a Secret.
 _LACKS_SOMETHING = "CreateContainerConfigError"
 

@@ -93,6 +93,9 @@ class Plan:
         Writes of one step may happen at once; the next step begins when they are done.
     status
         The whole status that the object ought to have, None to leave it alone.
+    proofs
+        Writes with the fields of the status that are true only once the write is done; otherwise
+        these stay as they are.
     drain
         Addresses of the workers that the scheduler is asked to drain, after the writes.
     undrain
@@ -105,6 +108,7 @@ class Plan:
 
     steps: tuple[tuple[Write, ...], ...] = ()
     status: Manifest | None = None
+    proofs: tuple[tuple[Write, tuple[str, ...]], ...] = ()
     drain: tuple[str, ...] = ()
     undrain: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()

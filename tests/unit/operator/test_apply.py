@@ -1,13 +1,14 @@
 """Plans are written side by side; what is refused reads the same whichever answer came first."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from dask_k8s_operator.controller.apply import Applier
 from dask_k8s_operator.controller.cache import Cache
-from dask_k8s_operator.kube.errors import ForbiddenError
-from dask_k8s_operator.reconcile.plan import Create, Plan
+from dask_k8s_operator.kube.errors import ApiError, ForbiddenError, NotFoundError
+from dask_k8s_operator.reconcile.plan import Create, Patch, Plan
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, PODS, SECRETS, SERVICES
 
 
@@ -48,3 +49,38 @@ async def test_what_comes_after_a_refused_step_is_not_tried():
     steps = ((Create(PODS, build_body("x")),), (Create(SERVICES, build_body("x")),))
     await applier.apply(DASK_CLUSTERS, build_body("x"), Plan(steps=steps))
     assert client.asked == [PODS]
+
+
+class ChangingClient:
+    """Answers a change of a Secret with an error; every other change is done."""
+
+    def __init__(self, error):
+        self.error, self.statuses = error, []
+
+    async def patch(self, kind, name, body, namespace, **options):
+        if kind == SECRETS and self.error:
+            raise self.error
+        if "status" in body:
+            self.statuses.append(body["status"])
+        return build_body(name)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (None, {"until": "later", "message": "new"}),
+        (ApiError(503, "Unavailable", "no"), {"message": "new"}),
+        (ForbiddenError(403, "Forbidden", "no"), {"message": "new"}),
+        (NotFoundError(404, "NotFound", "no"), {"message": "new"}),
+    ],
+)
+async def test_a_status_tells_only_what_was_written(error, told):
+    client = ChangingClient(error)
+    applier = Applier(client, Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count)
+    renewal = Patch(SECRETS, "a", "x-tls", {"data": {}})
+    status = {"until": "later", "message": "new"}
+    plan = Plan(steps=((renewal,),), status=status, proofs=((renewal, ("until",)),))
+    item = {**build_body("x"), "status": {"until": "soon"}}
+    with contextlib.suppress(ApiError):
+        await applier.apply(DASK_CLUSTERS, item, plan)
+    assert client.statuses == [told]

@@ -69,6 +69,7 @@ def test_a_renewed_certificate_is_written_over_the_one_before(make, decide, sett
     plan = decide(**settled, certificates=renewed)
     patch = next(w for w in writes(plan) if w.kind.kind == "Secret")
     assert patch.body == {"data": {"ca.crt": "QQ==", "tls.crt": "Qg=="}}
+    assert plan.proofs == ((patch, ("certificatesUntil", "certificatesAuthority")),)
 
 
 WAITS = {"WorkersReady": (False, "CreateContainerConfigError", 'secret "demo-tls" not found')}

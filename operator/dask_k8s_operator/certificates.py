@@ -30,6 +30,8 @@ AUTHORITY_YEARS = 30
 MEMBER_YEARS = 10
 # Clocks of nodes differ.
 _EARLIER = timedelta(hours=1)
+# What is raised where a part is missing, is no PEM, or is encrypted.
+_BROKEN = (KeyError, TypeError, ValueError)
 
 
 def issue_certificates(name: str, present: Mapping[str, str] | None, now: float) -> Certificates:
@@ -53,15 +55,35 @@ def issue_certificates(name: str, present: Mapping[str, str] | None, now: float)
     if present is None:
         texts, until = _make_all(name, now)
         return Certificates(texts, until, is_new=True)
+    ends = _ends_if_fit(present)
+    if ends is not None and ends - now >= RENEW_BEFORE_S:
+        return Certificates(dict(present), ends)
     try:
-        until = _ends(present[CERTIFICATE_KEY])
-        if until - now >= RENEW_BEFORE_S:
-            return Certificates(dict(present), until)
         lasts = _ends(present[AUTHORITY_CERTIFICATE_KEY]) - now >= RENEW_BEFORE_S
         texts, until = _make_member(name, present, now) if lasts else _make_all(name, now)
-    except (KeyError, ValueError):
+    except _BROKEN:
         texts, until = _make_all(name, now)
     return Certificates(texts, until, is_renewed=True)
+
+
+def _ends_if_fit(present: Mapping[str, str]) -> float | None:
+    """Return when the member's certificate ends, None where the parts make no trusted member.
+
+    The authority's key may be missing: it is not needed before then.
+    """
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        member = x509.load_pem_x509_certificate(present[CERTIFICATE_KEY].encode())
+        authority = x509.load_pem_x509_certificate(present[AUTHORITY_CERTIFICATE_KEY].encode())
+        key = load_pem_private_key(present[PRIVATE_KEY].encode(), None)
+        member.verify_directly_issued_by(authority)
+    except (*_BROKEN, InvalidSignature):
+        return None
+    is_its_key = key.public_key() == member.public_key()
+    return member.not_valid_after_utc.timestamp() if is_its_key else None
 
 
 def _make_all(name: str, now: float) -> tuple[dict[str, str], float]:
@@ -84,6 +106,8 @@ def _make_member(
     issuer_key = load_pem_private_key(authority[AUTHORITY_PRIVATE_KEY].encode(), None)
     if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
         raise ValueError("not a key of ours")
+    if issuer_key.public_key() != issuer.public_key():
+        raise ValueError("the key is another authority's")
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _build(name, key, (issuer, issuer_key), now, MEMBER_YEARS)
     texts = {

@@ -25,7 +25,7 @@ _DATA_STREAM = 3
 
 
 class LocalEnd(asyncio.BufferedProtocol):
-    """A connection that came in; it is not read before a tunnel takes it.
+    """A connection that came in; before a tunnel takes it, at most a buffer of it is read.
 
     Parameters
     ----------
@@ -39,14 +39,15 @@ class LocalEnd(asyncio.BufferedProtocol):
         self.has_stopped: asyncio.Future[None] = loop.create_future()
         self._on_connection = on_connection
         self._tunnel: StreamTunnel | None = None
-        self._buffer = memoryview(b"")
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+        self._early = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for a tunnel."""
         if not isinstance(transport, asyncio.Transport):
             raise TypeError(f"a stream of bytes is needed, not {type(transport).__name__}")
         self.transport = transport
-        transport.pause_reading()
+        # Nothing can be paused yet: Python 3.10 begins to read after this whatever is said here.
         self._on_connection(self)
 
     def take(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -56,23 +57,32 @@ class LocalEnd(asyncio.BufferedProtocol):
         protocol = _Streams(self, reader, loop)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
+        reader.feed_data(self._early)
+        if self.has_stopped.done():
+            reader.feed_eof()
         self.transport.resume_reading()
         return reader, asyncio.StreamWriter(self.transport, protocol, reader, loop)
 
     def attach(self, tunnel: StreamTunnel) -> None:
         """Begin to read, for a tunnel."""
         self._tunnel = tunnel
-        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+        # Before bytes go to the tunnel: it may ask for a pause at once.
         self.transport.resume_reading()
+        if self._early:
+            tunnel.send(memoryview(self._early))
+            self._early = bytearray()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Hand on what was read."""
+        """Hand on what was read, or keep it for the tunnel and read no more until it is there."""
         if self._tunnel is not None:
             self._tunnel.send(self._buffer[:nbytes])
+        else:
+            self._early += self._buffer[:nbytes]
+            self.transport.pause_reading()
 
     def eof_received(self) -> bool:
         """Go on writing what still comes from the Pod."""

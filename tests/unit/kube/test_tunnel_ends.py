@@ -1,0 +1,124 @@
+"""The two ends of a tunnel's connection, each over a pair of sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from dask_k8s_operator.kube import spdy, websocket
+from dask_k8s_operator.kube.errors import Target
+from dask_k8s_operator.kube.streams import LocalEnd, StreamTunnel
+
+TARGET = Target("get", "pods/portforward", "", "default", "server")
+
+
+async def _connect(protocol: asyncio.BaseProtocol) -> socket.socket:
+    """Give a protocol one end of a pair of sockets, and the test the other."""
+    ours, theirs = socket.socketpair()
+    await asyncio.get_running_loop().create_connection(lambda: protocol, sock=ours)
+    theirs.setblocking(False)
+    return theirs
+
+
+class Tunnel:
+    """A tunnel between two sockets that a test holds the other ends of."""
+
+    def __init__(self) -> None:
+        self.local = LocalEnd(lambda local: None)
+        self.handler = _Handler()
+
+    async def open(self, linger_s: float, early: tuple[bytes, ...]) -> None:
+        self.caller = await _connect(self.local)
+        _read_early(self.local, *early)
+        self.api = await _connect(self.handler)
+        self.end = StreamTunnel(self.local, self.handler.transport, 8786, TARGET)
+        self.carrying = asyncio.ensure_future(self.end.carry(linger_s))
+
+    async def close(self) -> None:
+        self.carrying.cancel()
+        await asyncio.gather(self.carrying, return_exceptions=True)
+        self.local.transport.abort()
+        self.handler.transport.abort()
+        await self.local.closed
+        self.caller.close()
+        self.api.close()
+
+
+class _Handler(asyncio.Protocol):
+    """Whose connection it was before the tunnel took it."""
+
+    transport: Any
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+
+@asynccontextmanager
+async def _tunnel(linger_s: float = 30.0, early: tuple[bytes, ...] = ()) -> AsyncIterator[Tunnel]:
+    tunnel = Tunnel()
+    await tunnel.open(linger_s, early)
+    try:
+        yield tunnel
+    finally:
+        await tunnel.close()
+
+
+async def _read_data(api: socket.socket, length: int) -> bytes:
+    """What the tunnel has sent to the Pod, once it is so long."""
+    sent, data, streams = bytearray(), b"", spdy.FrameReader()
+    while len(data) < length:
+        sent += await asyncio.get_running_loop().sock_recv(api, 1 << 16)
+        while message := _unmask(sent):
+            data += b"".join(
+                bytes(frame.payload) for frame in streams.feed(message) if frame.type == spdy.DATA
+            )
+    return data
+
+
+def _unmask(sent: bytearray) -> bytearray:
+    """Take the first short message, if it is whole."""
+    if len(sent) < 6 or len(sent) < 6 + (sent[1] & 0x7F):
+        return bytearray()
+    end = 6 + (sent[1] & 0x7F)
+    message = sent[6:end]
+    websocket.mask_slowly(bytes(sent[2:6]), message)
+    del sent[:end]
+    return message
+
+
+def _read_early(local: LocalEnd, *blocks: bytes) -> None:
+    """Read as Python 3.10 does after connection_made(), whatever was paused there."""
+    for block in blocks:
+        local.get_buffer(-1)[: len(block)] = block
+        local.buffer_updated(len(block))
+
+
+async def test_what_comes_before_there_is_a_tunnel_arrives_first() -> None:
+    async with _tunnel(early=(b"first ", b"second ")) as tunnel:
+        tunnel.caller.send(b"third")
+        assert await _read_data(tunnel.api, 18) == b"first second third"
+
+
+async def test_a_caller_that_nobody_serves_yet_waits_with_what_is_not_first() -> None:
+    local = LocalEnd(lambda local: None)
+    caller = await _connect(local)
+    _read_early(local, b"first")
+    assert not local.transport.is_reading()
+    local.transport.abort()
+    await local.closed
+    caller.close()
+
+
+async def test_streams_of_asyncio_begin_with_what_came_before_them() -> None:
+    local = LocalEnd(lambda local: None)
+    caller = await _connect(local)
+    _read_early(local, b"early")
+    local.eof_received()
+    reader, writer = local.take()
+    assert await reader.read() == b"early"
+    writer.close()
+    await local.closed
+    caller.close()

@@ -14,6 +14,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from .errors import ApiError, KubeError, Target
+from .silence import Silence
 
 if TYPE_CHECKING:
     import aiohttp
@@ -47,7 +48,7 @@ class ChannelTunnel:
         self._websocket = websocket
         self._target = target
         self._linger_s = linger_s
-        self._heard = asyncio.get_running_loop().time()
+        self._silence = Silence()
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry both directions until either end has come."""
@@ -56,7 +57,7 @@ class ChannelTunnel:
         try:
             await asyncio.wait((outbound, inbound), return_when=asyncio.FIRST_COMPLETED)
             if not inbound.done():
-                await self._wait_silent(inbound)
+                await self._silence.wait((inbound,), self._linger_s)
         finally:
             outbound.cancel()
             inbound.cancel()
@@ -74,24 +75,16 @@ class ChannelTunnel:
         async for message in self._websocket:
             if not isinstance(message.data, bytes) or not message.data:
                 continue
-            self._heard = asyncio.get_running_loop().time()
+            self._silence.hear()
             channel, payload = message.data[0], memoryview(message.data)[1:]
             if channel not in announced:
                 announced.add(channel)
                 struct.unpack_from("<H", payload)
             elif channel == DATA_CHANNEL:
                 writer.write(payload)
+                self._silence.stop_hearing()
                 await writer.drain()
+                self._silence.hear()
             elif channel == ERROR_CHANNEL:
                 text = bytes(payload).decode(errors="replace")
                 raise ApiError(502, "PortForwardFailed", text, None, self._target)
-
-    async def _wait_silent(self, inbound: asyncio.Future[None]) -> None:
-        """Wait until the Pod's end closes or has nothing more to say."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        while not inbound.done():
-            left_s = max(self._heard, began) + self._linger_s - loop.time()
-            if left_s <= 0:
-                return
-            await asyncio.wait((inbound,), timeout=left_s)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from . import spdy, websocket
 from .errors import ApiError, Target
+from .silence import Silence
 
 Bytes = bytes | memoryview
 
@@ -150,7 +151,7 @@ class StreamTunnel(asyncio.BufferedProtocol):
         self._port = port
         self._target = target
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._heard = self._loop.time()
+        self._silence = Silence()
         self._problem = b""
         self._buffer = memoryview(bytearray(BUFFER_BYTES))
         self._frames_in, self._frames_out = websocket.FrameReader(), websocket.FrameWriter()
@@ -178,7 +179,7 @@ class StreamTunnel(asyncio.BufferedProtocol):
         ends: set[asyncio.Future[None]] = {self._ended, self._local.has_stopped}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if not self._ended.done():
-            await self._wait_silent(linger_s)
+            await self._silence.wait((self._ended, self._local.closed), linger_s)
         self._write(websocket.CLOSE, b"")
         if self._problem:
             text = self._problem.decode(errors="replace")
@@ -191,11 +192,13 @@ class StreamTunnel(asyncio.BufferedProtocol):
 
     def pause_reading(self) -> None:
         """Read nothing more from the Pod for now."""
+        self._silence.stop_hearing()
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Read on."""
+        self._silence.hear()
         if self._transport is not None:
             self._transport.resume_reading()
 
@@ -205,7 +208,7 @@ class StreamTunnel(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Hand on what the Pod sent."""
-        self._heard = self._loop.time()
+        self._silence.hear()
         data: list[Bytes] = []
         try:
             for opcode, payload in self._frames_in.feed(self._buffer[:nbytes]):
@@ -258,12 +261,3 @@ class StreamTunnel(asyncio.BufferedProtocol):
     def _end(self) -> None:
         if not self._ended.done():
             self._ended.set_result(None)
-
-    async def _wait_silent(self, linger_s: float) -> None:
-        """Wait until the Pod's end closes or has nothing more to say."""
-        began = self._loop.time()
-        while not self._ended.done():
-            left_s = max(self._heard, began) + linger_s - self._loop.time()
-            if left_s <= 0:
-                return
-            await asyncio.wait((self._ended,), timeout=left_s)

@@ -122,3 +122,20 @@ async def test_streams_of_asyncio_begin_with_what_came_before_them() -> None:
     writer.close()
     await local.closed
     caller.close()
+
+
+async def test_a_caller_that_reads_slowly_after_its_last_word_gets_the_whole_answer() -> None:
+    async with _tunnel(linger_s=0.05) as tunnel:
+        tunnel.caller.shutdown(socket.SHUT_WR)
+        await asyncio.wait_for(asyncio.shield(tunnel.local.has_stopped), 10)
+        tunnel.local.pause_writing()
+        done, _ = await asyncio.wait((tunnel.carrying,), timeout=0.2)
+        assert not done
+        tunnel.local.resume_writing()
+        await asyncio.wait_for(tunnel.carrying, 10)
+
+
+async def test_a_pod_that_never_stops_talking_holds_no_connection_of_a_caller_that_left() -> None:
+    async with _tunnel() as tunnel:
+        tunnel.local.transport.abort()
+        await asyncio.wait_for(tunnel.carrying, 10)

@@ -28,8 +28,8 @@ logger = logging.getLogger("dask_k8s_operator")
 GROUP = "dask_operator_plugin"
 RETRY_S = 30.0
 END_S = 10.0
-# kopf gives handlers two seconds; a lease that was lost may be somebody else's after three.
-HANDLERS_END_S = 0.5
+# What kopf needs to end beside its handlers: they get the rest.
+KOPF_END_S = 0.5
 
 
 class PluginsStuckError(StillWorkingError):
@@ -101,6 +101,8 @@ class _Host:
         self._namespaces = namespaces
         self._stop = threading.Event()
         self._failure: BaseException | None = None
+        # kopf's own, which it looks at again when it ends.
+        self._settings: Any = None
 
     async def run(self, grace_s: Callable[[], float]) -> None:
         """Run until cancelled; raise what kopf raised."""
@@ -120,8 +122,11 @@ class _Host:
         try:
             await ended.wait()
         except asyncio.CancelledError:
-            self._stop.set()
             given_s = grace_s()
+            if self._settings is not None:
+                # Its own two seconds are too many when the lease is lost, and too few otherwise.
+                self._settings.queueing.exit_timeout = max(0.0, given_s - KOPF_END_S)
+            self._stop.set()
             try:
                 await asyncio.wait_for(ended.wait(), given_s)
             except asyncio.TimeoutError:  # the builtin one only from Python 3.11
@@ -137,11 +142,10 @@ class _Host:
         scope: dict[str, Any] = {"clusterwide": True}
         if self._namespaces:
             scope = {"namespaces": list(self._namespaces)}
-        settings = kopf.OperatorSettings()
+        settings = self._settings = kopf.OperatorSettings()
         # Else kopf lists namespaces and definitions, which the operator may not; forbidden to, it
         # tries for a minute before any handler runs. A plugin may set it back at its startup.
         settings.scanning.disabled = True
-        settings.queueing.exit_timeout = HANDLERS_END_S
         # Our lease decides who works: kopf's own peering would only add another one.
         kopf.run(standalone=True, settings=settings, stop_flag=self._stop, **scope)
 

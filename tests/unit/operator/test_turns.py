@@ -1,7 +1,9 @@
 """When an operator's turn is over, controller and plugins end at once; what does not is raised."""
 
 import asyncio
+import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,6 +51,25 @@ async def test_a_handler_that_does_not_end_is_an_error(kopf):
     for thread in threading.enumerate():
         if thread.name == "kopf":
             await asyncio.to_thread(thread.join, 10)
+
+
+@pytest.mark.parametrize(("grace_s", "handlers_s"), [(LOST_GRACE_S, 0.5), (10.0, 9.5), (0.2, 0.0)])
+async def test_handlers_have_nearly_all_the_time_that_there_is(monkeypatch, grace_s, handlers_s):
+    started, given = threading.Event(), []
+
+    def run(*, stop_flag, settings, **scope):
+        started.set()
+        stop_flag.wait(30)
+        given.append(settings.queueing.exit_timeout)
+
+    def build_settings():
+        return SimpleNamespace(scanning=SimpleNamespace(), queueing=SimpleNamespace())
+
+    fake = SimpleNamespace(run=run, OperatorSettings=build_settings)
+    monkeypatch.setitem(sys.modules, "kopf", fake)
+    with pytest.raises(asyncio.CancelledError):
+        await run_plugins(started, grace_s)
+    assert given == [handlers_s]
 
 
 class Lease:

@@ -147,6 +147,8 @@ class StreamTunnel(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         # None once it is lost: Python 3.10 cannot be asked anything about a TLS connection then.
         self._transport: asyncio.Transport | None = transport
+        # Whoever made the connection waits for its end when it is closed.
+        self._maker = transport.get_protocol()
         self._local = local
         self._port = port
         self._target = target
@@ -219,10 +221,11 @@ class StreamTunnel(asyncio.BufferedProtocol):
         if data and not self._local.transport.is_closing():
             self._local.transport.write(b"".join(data))
 
-    def connection_lost(self, exc: BaseException | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """The API went away, or all is done."""
         self._transport = None
         self._end()
+        self._maker.connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Let the local end wait."""

@@ -12,7 +12,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -21,7 +21,7 @@ import orjson
 from dask_k8s_operator import __version__
 
 from .auth import Credentials
-from .connect import Resolver, Sockets, find_proxy
+from .connect import GOODBYE_S, Resolver, Sockets, find_proxy
 from .errors import (
     ApiError,
     ApiUnreachableError,
@@ -70,8 +70,10 @@ class Transport:
         self._proxy = credentials.proxy or find_proxy(credentials.host)
 
     async def close(self) -> None:
-        """Close all connections."""
-        await self._session.close()
+        """Close all connections; one whose other end says no goodbye is not waited for long."""
+        # aiohttp waits for every end: 30 s with TLS, and on Python 3.10 without a limit.
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._session.close(), GOODBYE_S)
         await self._sockets.wait_closed()
 
     async def json(self, method: str, path: str, target: Target, **options: Any) -> Any:

@@ -52,6 +52,12 @@ class _Handler(asyncio.Protocol):
 
     transport: Any
 
+    def __init__(self) -> None:
+        self.lost = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.lost.set_result(exc)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
@@ -139,3 +145,12 @@ async def test_a_pod_that_never_stops_talking_holds_no_connection_of_a_caller_th
     async with _tunnel() as tunnel:
         tunnel.local.transport.abort()
         await asyncio.wait_for(tunnel.carrying, 10)
+
+
+async def test_whoever_made_the_connection_to_the_api_is_told_of_its_end() -> None:
+    async with _tunnel() as tunnel:
+        # Once the tunnel has spoken, it has taken the connection.
+        await asyncio.get_running_loop().sock_recv(tunnel.api, 1)
+        tunnel.handler.transport.close()
+        await asyncio.wait_for(tunnel.carrying, 10)
+        assert await asyncio.wait_for(tunnel.handler.lost, 10) is None

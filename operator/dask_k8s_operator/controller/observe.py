@@ -20,6 +20,7 @@ from ..resources.kinds import (
 )
 from ..resources.names import runner_name, scheduler_name
 from ..resources.owners import is_owned_by
+from ..resources.tls import is_encrypted
 from .cache import Cache
 
 Refusals = tuple[Refusal, ...]
@@ -28,11 +29,14 @@ Refusals = tuple[Refusal, ...]
 def observe_cluster(cache: Cache, cluster: Manifest, refusals: Refusals) -> ObservedCluster:
     """Gather what belongs to a cluster."""
     namespace, name = _place(cluster)
+    groups = cache.children(DASK_WORKER_GROUPS, namespace, name)
+    names = [group["metadata"]["name"] for group in groups] if is_encrypted(cluster) else []
     return ObservedCluster(
         cluster=cluster,
         scheduler_pod=cache.get(PODS, namespace, scheduler_name(name)),
         service=cache.get(SERVICES, namespace, scheduler_name(name)),
-        groups=cache.children(DASK_WORKER_GROUPS, namespace, name),
+        workers=tuple(pod for each in names for pod in cache.children(PODS, namespace, each)),
+        groups=groups,
         autoscalers=cache.children(DASK_AUTOSCALERS, namespace, name),
         refusals=refusals,
     )

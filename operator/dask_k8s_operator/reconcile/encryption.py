@@ -16,7 +16,6 @@ from ..resources.kinds import SECRETS
 from ..resources.names import tls_name
 from ..resources.times import parse_time
 from ..resources.tls import RENEW_BEFORE_S, build_tls_secret, is_encrypted
-from .conditions import find_condition
 from .observedcluster import ObservedCluster
 from .plan import Create, Patch, Write
 from .pods import explain_pod
@@ -72,7 +71,7 @@ def _renew_in_s(observed: ObservedCluster, now: float) -> float:
 
 
 def _lacks_secret(observed: ObservedCluster) -> bool:
-    trouble = explain_pod(observed.scheduler_pod) if observed.scheduler_pod else None
-    conditions = [find_condition(group.get("status"), "WorkersReady") for group in observed.groups]
-    reasons = [trouble and trouble.reason, *(each and each["reason"] for each in conditions)]
-    return _LACKS_SOMETHING in reasons
+    # Each by itself: a group's status tells only of what ails most of its workers.
+    pods = [*([observed.scheduler_pod] if observed.scheduler_pod else []), *observed.workers]
+    troubles = (explain_pod(pod) for pod in pods)
+    return any(trouble is not None and trouble.reason == _LACKS_SOMETHING for trouble in troubles)

@@ -27,6 +27,8 @@ class ObservedCluster:
         The DaskCluster.
     scheduler_pod, service
         Whatever has their names, None when nothing has.
+    workers
+        Worker Pods of an encrypted cluster; of another one they are not looked at.
     groups, autoscalers
         Those that name this cluster.
     idle
@@ -40,6 +42,7 @@ class ObservedCluster:
     cluster: Manifest
     scheduler_pod: Manifest | None = None
     service: Manifest | None = None
+    workers: tuple[Manifest, ...] = ()
     groups: tuple[Manifest, ...] = ()
     autoscalers: tuple[Manifest, ...] = ()
     idle: Answer | None = None

@@ -4,11 +4,14 @@ import itertools
 
 import pytest
 
+from dask_k8s_operator.controller.cache import Cache
+from dask_k8s_operator.controller.observe import observe_cluster
 from dask_k8s_operator.reconcile.cluster import AgentParts, ObservedCluster, decide_cluster
 from dask_k8s_operator.reconcile.encryption import CHECK_S, wants_certificates
 from dask_k8s_operator.reconcile.plan import Create, Delete
 from dask_k8s_operator.reconcile.workergroup import ObservedGroup, decide_group
 from dask_k8s_operator.resources.agent_protocol import Answer, SchedulerReport
+from dask_k8s_operator.resources.kinds import DASK_WORKER_GROUPS, PODS
 from dask_k8s_operator.resources.names import AUTHORITY_ANNOTATION
 from dask_k8s_operator.resources.times import format_time
 from dask_k8s_operator.resources.tls import RENEW_BEFORE_S, Certificates
@@ -72,33 +75,44 @@ def test_a_renewed_certificate_is_written_over_the_one_before(make, decide, sett
     assert plan.proofs == ((patch, ("certificatesUntil", "certificatesAuthority")),)
 
 
-WAITS = {"WorkersReady": (False, "CreateContainerConfigError", 'secret "demo-tls" not found')}
+WAITING = {"reason": "CreateContainerConfigError", "message": 'secret "demo-tls" not found'}
+CRASHED = {"reason": "CrashLoopBackOff"}
+WAITS = (CRASHED, CRASHED, WAITING)
+
+
+def stuck(make, name, waiting):
+    statuses = [{"name": "worker", "state": {"waiting": waiting}}]
+    return make.pod(name, "pending", status={"containerStatuses": statuses})
 
 
 @pytest.mark.parametrize(
-    ("tls", "has_scheduler", "lasts_s", "conditions", "wants"),
+    ("tls", "has_scheduler", "lasts_s", "workers", "wants"),
     [
-        (False, False, None, {}, False),
-        (True, False, LONG_S, {}, True),
-        (True, True, None, {}, True),
-        (True, True, LONG_S, {}, False),
-        (True, True, RENEW_BEFORE_S - 1, {}, True),
+        (False, False, None, (), False),
+        (True, False, LONG_S, (), True),
+        (True, True, None, (), True),
+        (True, True, LONG_S, (), False),
+        (True, True, RENEW_BEFORE_S - 1, (), True),
         (True, True, LONG_S, WAITS, True),
+        (True, True, LONG_S, (CRASHED,), False),
         (False, True, None, WAITS, False),
     ],
 )
 def test_certificates_are_looked_up_when_they_matter(
-    make, encrypted, tls, has_scheduler, lasts_s, conditions, wants
+    make, encrypted, tls, has_scheduler, lasts_s, workers, wants
 ):
     cluster = encrypted(lasts_s) if tls else make.cluster()
     pod = make.scheduler_pod() if has_scheduler else None
-    groups = (make.group(status=make.group_status(**conditions)),)
-    assert wants_certificates(ObservedCluster(cluster, pod, groups=groups), make.now) is wants
+    pods = [stuck(make, f"w{number}", waiting) for number, waiting in enumerate(workers)]
+    group, cache = make.group(), Cache()
+    items = [(DASK_WORKER_GROUPS, group), *((PODS, worker) for worker in pods)]
+    for kind, item in [*items, *([(PODS, pod)] if pod else [])]:
+        cache.informed(kind, None, item)
+    assert wants_certificates(observe_cluster(cache, cluster, ()), make.now) is wants
 
 
 def test_a_scheduler_that_cannot_start_without_its_secret_has_them_looked_up(make, encrypted):
-    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "demo-tls" not found'}
-    status = {"containerStatuses": [{"name": "scheduler", "state": {"waiting": waiting}}]}
+    status = {"containerStatuses": [{"name": "scheduler", "state": {"waiting": WAITING}}]}
     pod = make.scheduler_pod("pending", status=status)
     assert wants_certificates(ObservedCluster(encrypted(), pod), make.now)
 

@@ -30,7 +30,8 @@ from .cache import Cache
 from .tell import Teller
 
 _REFUSALS = (InvalidError, ForbiddenError, NotFoundError)
-# As many as the client has under way: what is refused first keeps the rest of a step unsent.
+# As many as the client has under way unless --concurrency says otherwise. Fewer than a step may
+# have: what is refused first keeps the rest unsent.
 WRITES_AT_ONCE = DEFAULT_CONCURRENCY
 
 

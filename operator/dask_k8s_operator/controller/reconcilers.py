@@ -70,6 +70,7 @@ class Reconcilers(Generic[Key]):
             return None
         await self._turns.acquire()
         if self._is_ending:
+            self._turns.release()  # those that stood aside want one to end
             self._queue.done(key)
             self._raise_failure()
             return None

@@ -83,16 +83,19 @@ def _has_pods(observed: ObservedCluster) -> bool:
 
 
 def _certificates(observed: ObservedCluster) -> Manifest:
-    read, pod, before = observed.certificates, observed.scheduler_pod, observed.status
-    held = before.get("schedulerAuthority")
+    certificates, pod, before = observed.certificates, observed.scheduler_pod, observed.status
+    until, scheduler_authority = before.get("certificatesUntil"), before.get("schedulerAuthority")
+    if certificates is not None:
+        until = format_time(certificates.until)
     if pod is not None and observed.has_own_scheduler:
-        held = (pod["metadata"].get("annotations") or {}).get(AUTHORITY_ANNOTATION)
-    told = {
-        "certificatesUntil": format_time(read.until) if read else before.get("certificatesUntil"),
+        annotations = pod["metadata"].get("annotations") or {}
+        scheduler_authority = annotations.get(AUTHORITY_ANNOTATION)
+    fields = {
+        "certificatesUntil": until,
         "certificatesAuthority": observed.authority,
-        "schedulerAuthority": held,
+        "schedulerAuthority": scheduler_authority,
     }
-    return {field: value for field, value in told.items() if value}
+    return {field: value for field, value in fields.items() if value}
 
 
 def _default_replicas(cluster: str, groups: Sequence[Manifest]) -> int:

@@ -158,7 +158,8 @@ def build_worker_pod(group: Manifest, hex_digits: str, cluster: Manifest | None 
         defaults = {names.WORKER_NAME_VARIABLE: name, "DASK_SCHEDULER_ADDRESS": address}
         container["env"] = _with_defaults(container.get("env") or [], _literals(defaults))
     if cluster is not None and is_encrypted(cluster):
-        # The scheduler's, not the newest: with those it could not reach it.
+        # The scheduler's, not the newest: made beside a scheduler of another authority it goes with
+        # that one, whatever it found in the Secret.
         authority = (cluster.get("status") or {}).get("schedulerAuthority")
         _encrypt(pod, cluster_name, authority)
     return pod

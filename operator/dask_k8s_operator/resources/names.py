@@ -20,7 +20,8 @@ RETIRING_ANNOTATION = "dask.org/retiring-since"
 AGREED_REPLICAS_ANNOTATION = "dask.org/agreed-replicas"
 # On scheduler and worker Pods: which spec they were made from.
 SPEC_HASH_ANNOTATION = "dask.org/spec-hash"
-# On scheduler and worker Pods of an encrypted cluster: whose certificates they were made to hold.
+# On Pods of an encrypted cluster: the authority of the scheduler, as made, or beside which the
+# worker was made. A worker reads the Secret only when it starts, so it may hold newer ones by then.
 AUTHORITY_ANNOTATION = "dask.org/authority"
 # On children: the keys of labels and annotations that came from their parent, so that those can go.
 PASSED_ON_ANNOTATION = "dask.org/passed-on"

@@ -79,3 +79,17 @@ async def test_at_the_end_the_late_are_cancelled():
     await scene.reconcilers.finish(grace_s=0.0)
     assert scene.ended == []
     await scene.running
+
+
+async def test_a_turn_that_came_at_the_end_is_given_back_to_those_that_stood_aside():
+    scene = Scene(1)
+    await scene.add("aside", "x", "never")
+    finishing = asyncio.ensure_future(scene.reconcilers.finish(grace_s=10.0))
+    await scene.add()
+    scene.release.set()
+    await scene.add()  # "never" is handed the turn of "x", and is not begun
+    scene.answer.set()
+    scene.queue.close()
+    await scene.add()
+    assert scene.begun == scene.ended[::-1] == ["aside", "x"]
+    await asyncio.gather(finishing, scene.running)

@@ -259,7 +259,9 @@ class StreamTunnel(asyncio.BufferedProtocol):
         if self._transport is None or self._transport.is_closing():
             return
         payload = bytearray().join(parts)
-        self._transport.writelines((self._frames_out.head(opcode, payload), payload))
+        head = self._frames_out.head(opcode, payload)
+        # Not writelines(): that of Python 3.12.1 and 3.13.0 never asks for a pause.
+        self._transport.write(b"".join((head, payload)))
 
     def _end(self) -> None:
         if not self._ended.done():

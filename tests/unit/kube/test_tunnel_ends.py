@@ -154,3 +154,14 @@ async def test_whoever_made_the_connection_to_the_api_is_told_of_its_end() -> No
         tunnel.handler.transport.close()
         await asyncio.wait_for(tunnel.carrying, 10)
         assert await asyncio.wait_for(tunnel.handler.lost, 10) is None
+
+
+async def test_an_api_that_takes_no_more_makes_the_caller_wait() -> None:
+    async with _tunnel() as tunnel:
+        await asyncio.get_running_loop().sock_recv(tunnel.api, 1)
+        # Like that of Python 3.12.1 and 3.13.0 it never asks for a pause.
+        tunnel.handler.transport.writelines = lambda blocks: None
+        block = memoryview(bytearray(1 << 20))
+        for _ in range(8):
+            tunnel.end.send(block)
+        assert not tunnel.local.transport.is_reading()

@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import os
 import secrets
 import struct
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+logger = logging.getLogger(__name__)
 
 BINARY, CLOSE, PING, PONG = 2, 8, 9, 10
 _ACCEPT_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -113,11 +117,19 @@ class FrameReader:
         return True
 
 
+@lru_cache(maxsize=1)
 def find_mask() -> Callable[[bytes, bytearray], None]:
-    """Find the fastest function that masks in place; aiohttp's in C is where it is today."""
+    """Find the fastest function that masks in place: aiohttp's in C, which promises it to nobody.
+
+    It looks once, and so says only once that there is none.
+    """
     try:
         from aiohttp._websocket.helpers import websocket_mask
     except ImportError:
+        logger.warning(
+            "tunnels to Pods will be slow: this aiohttp has no _websocket.helpers.websocket_mask; "
+            "install an aiohttp that this version was released with"
+        )
         return mask_slowly
     return websocket_mask
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 
 import pytest
@@ -102,6 +103,17 @@ def test_both_masks_say_the_same(length):
     websocket.mask_slowly(b"\x01\x80\xff\x00", slow)
     assert fast == slow
     assert websocket.find_mask() is not websocket.mask_slowly
+
+
+def test_a_slow_mask_is_told_of_once(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "aiohttp._websocket.helpers", None)
+    websocket.find_mask.cache_clear()
+    try:
+        assert {websocket.find_mask() for _ in range(3)} == {websocket.mask_slowly}
+    finally:
+        websocket.find_mask.cache_clear()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "tunnels to Pods will be slow" in caplog.text
 
 
 def test_a_handshake_is_accepted_by_the_digest_of_its_key(monkeypatch):

@@ -10,6 +10,7 @@ need twice the processor time for this as for SPDY.
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from .silence import Silence
 
 if TYPE_CHECKING:
     import aiohttp
+
+logger = logging.getLogger(__name__)
 
 CHANNELS = "v4.channel.k8s.io"
 DATA_CHANNEL = 0
@@ -65,6 +68,8 @@ class ChannelTunnel:
         for result in results:
             if isinstance(result, (KubeError, ConnectionError)):
                 raise result
+            if isinstance(result, Exception):
+                logger.error("a tunnel broke (%s)", self._target, exc_info=result)
 
     async def _send_all(self, reader: asyncio.StreamReader) -> None:
         while chunk := await reader.read(CHUNK_BYTES):

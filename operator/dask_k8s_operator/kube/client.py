@@ -128,7 +128,7 @@ class KubeClient:
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> JsonObject:
         """Read one object."""
-        target = _target("get", kind, namespace, name)
+        target = Target.of("get", kind, namespace, name)
         return await self._object("GET", kind.path(namespace, name), target)
 
     async def list(
@@ -140,7 +140,7 @@ class KubeClient:
         field_selector: str | None = None,
     ) -> ObjectList:
         """Read all objects of a kind, page by page; ``namespace=None`` means all namespaces."""
-        target = _target("list", kind, namespace)
+        target = Target.of("list", kind, namespace)
         params: dict[str, str | int | None] = {
             "labelSelector": label_selector,
             "fieldSelector": field_selector,
@@ -176,7 +176,7 @@ class KubeClient:
         namespace = namespace or metadata.get("namespace")
         if kind.namespaced and not namespace:
             namespace = self.namespace
-        target = _target("create", kind, namespace, metadata.get("name"))
+        target = Target.of("create", kind, namespace, metadata.get("name"))
         params = {"fieldManager": field_manager}
         whole = {"apiVersion": kind.api_version, "kind": kind.kind, **body}
         return await self._object("POST", kind.path(namespace), target, params=params, body=whole)
@@ -198,7 +198,7 @@ class KubeClient:
         return await self._object(
             "PATCH",
             path,
-            _target("patch", kind, namespace, name, subresource),
+            Target.of("patch", kind, namespace, name, subresource),
             params={"fieldManager": field_manager, "force": "true" if force else None},
             body=body,
             content_type=_PATCH_CONTENT_TYPES[patch_type],
@@ -232,7 +232,7 @@ class KubeClient:
         preconditions = {"uid": uid, "resourceVersion": resource_version}
         if uid or resource_version:
             options["preconditions"] = {k: v for k, v in preconditions.items() if v}
-        target = _target("delete", kind, namespace, name)
+        target = Target.of("delete", kind, namespace, name)
         return await self._object("DELETE", kind.path(namespace, name), target, body=options)
 
     async def watch(
@@ -264,7 +264,7 @@ class KubeClient:
             "fieldSelector": field_selector,
             "timeoutSeconds": timeout_s,
         }
-        target = _target("watch", kind, namespace)
+        target = Target.of("watch", kind, namespace)
         # The API ends the watch itself; should it not, this end notices half a minute later.
         opened = self._transport.open(
             "GET", kind.path(namespace), target, params, read_s=timeout_s + 30.0
@@ -292,7 +292,7 @@ class KubeClient:
             "limitBytes": limit_bytes,
             "previous": "true" if previous else None,
         }
-        target = _target("get", PODS, namespace, pod, "log")
+        target = Target.of("get", PODS, namespace, pod, "log")
         path = f"{PODS.path(namespace, pod)}/log"
         return (await self._transport.read("GET", path, target, params=params)).decode(
             errors="replace"
@@ -308,7 +308,7 @@ class KubeClient:
     ) -> AsyncIterator[str]:
         """Follow a Pod's log line by line until the container ends."""
         params = {"container": container, "tailLines": tail_lines, "follow": "true"}
-        target = _target("get", PODS, namespace, pod, "log")
+        target = Target.of("get", PODS, namespace, pod, "log")
         opened = self._transport.open(
             "GET", f"{PODS.path(namespace, pod)}/log", target, params, read_s=None
         )
@@ -393,14 +393,3 @@ class KubeClient:
         if not isinstance(answer, dict):
             raise build_not_kubernetes_error(self.host)
         return answer
-
-
-def _target(
-    verb: str,
-    kind: Kind,
-    namespace: str | None = None,
-    name: str | None = None,
-    subresource: str | None = None,
-) -> Target:
-    resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
-    return Target(verb, resource, kind.group, namespace if kind.namespaced else None, name)

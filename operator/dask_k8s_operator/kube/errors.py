@@ -25,6 +25,8 @@ from typing import Any
 
 import orjson
 
+from dask_k8s_operator.resources.kinds import Kind
+
 
 class KubeError(Exception):
     """Anything that fails between us and a Kubernetes API."""
@@ -66,6 +68,19 @@ class Target:
     group: str = ""
     namespace: str | None = None
     name: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        verb: str,
+        kind: Kind,
+        namespace: str | None = None,
+        name: str | None = None,
+        subresource: str | None = None,
+    ) -> Target:
+        """Say what a request about a kind, or one object of it, is about."""
+        resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
+        return cls(verb, resource, kind.group, namespace if kind.namespaced else None, name)
 
     def __str__(self) -> str:
         resource = f"{self.resource}.{self.group}" if self.group else self.resource

@@ -135,8 +135,9 @@ class PortForward:
         params = {"ports": self._port}
         if self._protocol != CHANNELS:
             upgraded = self._client.upgrade(path, params, OFFERED, target)
-            async with upgraded as (self._protocol, transport):
-                if self._protocol == STREAMS:
+            async with upgraded as (protocol, transport):
+                self._protocol = protocol
+                if protocol == STREAMS:
                     self.error = None
                     await StreamTunnel(local, transport, self._port, target).carry(LINGER_S)
                     return

@@ -29,16 +29,16 @@ DATA = 0
 _VERSION = 3
 _HEAD_BYTES = 8
 
-_WORDS = (
+_BEFORE_OK = (
     "options head post put delete trace accept accept-charset accept-encoding accept-language "
     "accept-ranges age allow authorization cache-control connection content-base content-encoding "
     "content-language content-length content-location content-md5 content-range content-type date "
     "etag expect expires from host if-match if-modified-since if-none-match if-range "
     "if-unmodified-since last-modified location max-forwards pragma proxy-authenticate "
     "proxy-authorization range referer retry-after server te trailer transfer-encoding upgrade "
-    "user-agent vary via warning www-authenticate method get status|200 OK|version|HTTP/1.1|url "
-    "public set-cookie keep-alive origin"
+    "user-agent vary via warning www-authenticate method get status"
 )
+_AFTER_OK = "version HTTP/1.1 url public set-cookie keep-alive origin"
 _TEXT = (
     "100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505"
     "203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request401 "
@@ -52,11 +52,7 @@ _TEXT = (
 
 def _build_dictionary() -> bytes:
     """The dictionary that the specification gives to the compression of headers."""
-    words = [
-        word
-        for part in _WORDS.split("|")
-        for word in ([part] if part == "200 OK" else part.split(" "))
-    ]
+    words = (*_BEFORE_OK.split(), "200 OK", *_AFTER_OK.split())
     listed = b"".join(struct.pack(">I", len(word)) + word.encode() for word in words)
     return listed + _TEXT.encode()
 

@@ -1,10 +1,10 @@
-"""Frames of a websocket as its client sees them (RFC 6455), for bytes in bulk. Pure.
+"""Frames of a websocket as its client sees them (RFC 6455), for bytes in bulk. No I/O.
 
 aiohttp's own client copies every byte four times on its way out and holds a message until it is
-whole; at a gigabyte that is what a transfer costs. Its handshake is used, and its mask in C.
+whole; at a gigabyte that is what a transfer costs. Its mask in C is used.
 
 Guarantees that payload comes out in order however its bytes come in, without a copy. Refuses
-extensions, and frames that only a client may send.
+extensions, and frames that only a client may send. Keys and masks are drawn from the system.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 BINARY, CLOSE, PING, PONG = 2, 8, 9, 10
 _ACCEPT_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _FINAL = 0x80
+_EXTENDED = 0x70
 _MASKED = 0x80
 _LENGTH_BYTES = {126: 2, 127: 8}
 
@@ -108,6 +109,8 @@ class FrameReader:
         head = self._head
         if len(head) < 2 or len(head) < 2 + _LENGTH_BYTES.get(head[1], 0):
             return False
+        if head[0] & _EXTENDED:
+            raise FrameError("the API uses an extension of websockets that nobody offered it")
         if head[1] & _MASKED:
             raise FrameError("the API sent a masked frame, which only clients may")
         self._opcode = head[0] & 0xF

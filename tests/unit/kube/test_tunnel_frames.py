@@ -81,6 +81,12 @@ def test_a_masked_frame_from_a_server_is_refused():
         list(websocket.FrameReader().feed(memoryview(b"\x82\x81maskx")))
 
 
+@pytest.mark.parametrize("bit", [0x40, 0x20, 0x10])
+def test_a_frame_of_an_extension_is_refused(bit):
+    with pytest.raises(websocket.FrameError, match="extension"):
+        list(websocket.FrameReader().feed(memoryview(bytes((0x82 | bit, 1)) + b"x")))
+
+
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 65535, 65536])
 def test_what_a_client_sends_is_masked_and_says_its_length(length):
     payload = _noise(length)

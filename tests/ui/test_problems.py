@@ -90,6 +90,7 @@ def test_a_wish_that_does_not_come_true_can_be_taken_back(
     sidebar.open(bare_lab)
     sidebar.create(name="wishes", workers="2")
     sidebar.head("wishes").press("s")
+    expect(sidebar.row("wishes").get_by_role("spinbutton")).to_be_focused()
     sidebar.page.keyboard.type("5")
     sidebar.page.keyboard.press("Enter")
     sidebar.counts("wishes", "2 → 5")

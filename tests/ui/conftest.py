@@ -199,6 +199,8 @@ class Sidebar:
         tab.wait_for()
         # JupyterLab restores its own layout first, and would hide what was shown before.
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
+        # Its launcher comes last, and takes the cursor from whoever has it.
+        self.page.locator(".jp-Launcher:focus").wait_for()
         if not self.panel.is_visible():
             tab.click()
         self.panel.wait_for()

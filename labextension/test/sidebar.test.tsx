@@ -161,6 +161,27 @@ describe('the sidebar', () => {
     expect(model.checkAgain).toHaveBeenCalledTimes(1);
   });
 
+  it('keeps the cursor and what was typed while the connection is lost', () => {
+    const rows = [rowOf(cluster(), { isOpen: true })];
+    show({ rows });
+    const box = host.querySelector<HTMLInputElement>('.dk-Fixed .dk-Number')!;
+    const write = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')!.set!;
+    box.focus();
+    write.call(box, '7');
+    React.act(
+      () =>
+        void box.dispatchEvent(new InputEvent('input', { inputType: 'insertText', bubbles: true }))
+    );
+    const lost = show({ rows, connection: { phase: 'lost', retryAtMs: Date.now() + 3000 } });
+    press(box, 'Enter');
+    expect(lost.scale).not.toHaveBeenCalled();
+    const found = show({ rows });
+    expect(document.activeElement).toBe(box);
+    expect(box.value).toBe('7');
+    press(box, 'Enter');
+    expect(found.scale).toHaveBeenCalledWith(expect.anything(), 7);
+  });
+
   it('lets who may only look do nothing, and says so', () => {
     const can = { create: false, scale: false, delete: false };
     const context = { namespace: 'default', problem: null, can } as unknown as ServerContext;

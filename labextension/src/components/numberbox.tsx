@@ -1,5 +1,6 @@
 /**
  * A number that a person types or steps: typing waits for Enter or for leaving, stepping acts at once.
+ * While it may not be changed it keeps the cursor and what was typed, for the moment in which it may.
  */
 import * as React from 'react';
 
@@ -24,12 +25,12 @@ export function NumberBox(props: NumberBoxProps): React.JSX.Element {
   const commit = (text: string): void => {
     const number = parseWorkers(text);
     setDraft(null);
-    if (number !== null && number !== value) {
+    if (!isDisabled && number !== null && number !== value) {
       onCommit(number);
     }
   };
   const onKeyDown = (event: React.KeyboardEvent): void => {
-    if (event.key === 'Enter' && draft !== null) {
+    if (event.key === 'Enter' && draft !== null && !isDisabled) {
       commit(draft);
     } else if (event.key === 'Escape' && draft !== null) {
       setDraft(null);
@@ -44,7 +45,8 @@ export function NumberBox(props: NumberBoxProps): React.JSX.Element {
       step={1}
       aria-label={label}
       title={label}
-      disabled={isDisabled}
+      readOnly={isDisabled}
+      aria-disabled={isDisabled}
       aria-invalid={draft !== null && parseWorkers(draft) === null}
       value={draft ?? String(value)}
       onChange={event =>

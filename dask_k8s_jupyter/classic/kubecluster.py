@@ -27,6 +27,7 @@ from dask_k8s_jupyter.clusters.joining import JoiningWorkers
 from dask_k8s_jupyter.clusters.podwatch import PodWatch
 from dask_k8s_jupyter.clusters.servicereach import build_proxied_link
 from dask_k8s_jupyter.clusters.signal import Signal
+from dask_k8s_jupyter.clusters.undisturbed import finish
 from dask_k8s_jupyter.errors import ClusterNotFoundError, DaskKubernetesError
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import ApiError, NotFoundError
@@ -247,9 +248,7 @@ class KubeCluster(JoiningWorkers, SpecCluster):  # type: ignore[misc]
             await (self._prepare_found() if self._connects else self._prepare_new())
             await super()._start()
         except BaseException as error:
-            await self._take_back()
-            await self._let_go()
-            self.status = Status.closed
+            await finish(self._take_back())
             cause = find_cause(error)
             if cause is error:
                 raise
@@ -272,8 +271,12 @@ class KubeCluster(JoiningWorkers, SpecCluster):  # type: ignore[misc]
 
     async def _take_back(self) -> None:
         """Delete the scheduler's Pod, and with it all the others, of a start that failed."""
-        if isinstance(self.scheduler, SchedulerPod) and not self._connects:
-            await self.scheduler.close()
+        try:
+            if isinstance(self.scheduler, SchedulerPod) and not self._connects:
+                await self.scheduler.close()
+        finally:
+            await self._let_go()
+            self.status = Status.closed
 
     async def _prepare_new(self) -> None:
         settings = self.settings

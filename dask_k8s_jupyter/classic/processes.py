@@ -7,13 +7,11 @@ Only Pods have to be allowed: a Service and a disruption budget are made where t
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import math
 import os
 import uuid
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +22,7 @@ from dask_k8s_jupyter import config
 from dask_k8s_jupyter.clusters.podwatch import PodWatch
 from dask_k8s_jupyter.clusters.reach import Address, is_inside
 from dask_k8s_jupyter.clusters.servicereach import Wish, reach_service, wants_local_dashboard
+from dask_k8s_jupyter.clusters.undisturbed import finish
 from dask_k8s_jupyter.errors import (
     ClusterNotFoundError,
     DaskKubernetesError,
@@ -153,11 +152,11 @@ class WorkerPod(ProcessInterface):  # type: ignore[misc]
             affinity=shop.settings.affinity,
             owner=shop.owner,
         )
-        self.pod = await _uninterrupted(shop.create(PODS, manifest), self._keep)
+        await finish(self._make(manifest))
         await super().start()
 
-    def _keep(self, pod: Manifest) -> None:
-        self.pod = pod
+    async def _make(self, manifest: Manifest) -> None:
+        self.pod = await self.workshop.create(PODS, manifest)
 
     async def close(self) -> None:
         """Delete the Pod."""
@@ -243,7 +242,7 @@ class SchedulerPod(ProcessInterface):  # type: ignore[misc]
             owner=shop.owner,
         )
         await self._remove_ended()
-        self.pod = pod = await _uninterrupted(shop.create(PODS, manifest), self._keep)
+        pod = await finish(self._make(manifest))
         service = build_scheduler_service(
             settings.name, settings.service_type, pod, config.get("scheduler-service-template")
         )
@@ -252,8 +251,9 @@ class SchedulerPod(ProcessInterface):  # type: ignore[misc]
         await self._create_if_allowed(POD_DISRUPTION_BUDGETS, budget)
         return pod
 
-    def _keep(self, pod: Manifest) -> None:
-        self.pod = pod
+    async def _make(self, manifest: Manifest) -> Manifest:
+        self.pod = pod = await self.workshop.create(PODS, manifest)
+        return pod
 
     async def _remove_ended(self) -> None:
         """Make room for the Pod where one of an earlier cluster has ended, and was left."""
@@ -304,19 +304,6 @@ class SchedulerPod(ProcessInterface):  # type: ignore[misc]
             local_port=local_port or 0,
         )
         return await self._ways.enter_async_context(tunnel)
-
-
-async def _uninterrupted(
-    creating: Coroutine[Any, Any, Manifest], keep: Callable[[Manifest], None]
-) -> Manifest:
-    """Create something; who is told to stop meanwhile learns first what there is to delete."""
-    task = asyncio.ensure_future(creating)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with contextlib.suppress(DaskKubernetesError):
-            keep(await task)
-        raise
 
 
 async def find_own_pod(client: KubeClient, namespace: str) -> Manifest | None:

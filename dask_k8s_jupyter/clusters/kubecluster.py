@@ -35,6 +35,7 @@ from .session import Session
 from .settings import CreateMode, resolve_settings
 from .signal import Signal
 from .steering import Steering
+from .undisturbed import finish
 from .versions import VersionCheck
 
 logger = logging.getLogger(__name__)
@@ -164,6 +165,7 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
         self.session = Session(settings, kubeconfig, context)
         self._workers_signal = Signal()
         self._ending = asyncio.Lock()
+        self._step: asyncio.Task[Any] | None = None
         super().__init__(
             name=settings.name, loop=loop, asynchronous=asynchronous, quiet=quiet, **kwargs
         )
@@ -244,10 +246,16 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
             self._panel.show()
             self.sync(self._guarded, self._finish)
         except BaseException as error:
-            # After Ctrl-C the step is still cleaning up: wait for it before its loop ends.
-            self.sync(self._end, "failed", delete=self._takes_back(error))
+            self.sync(self._end_step, error)
             self._loop_runner.stop()
             raise
+
+    async def _end_step(self, error: BaseException) -> None:
+        """After Ctrl-C the step goes on in its loop: end it, and only then all that it made."""
+        if self._step is not None and not self._step.done():
+            self._step.cancel()
+            await asyncio.wait({self._step})
+        await self._end("failed", delete=self._takes_back(error))
 
     async def _start(self) -> None:
         await self._guarded(self._begin)
@@ -256,11 +264,12 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
 
     async def _guarded(self, step: Any) -> None:
         """Take a step of the start; when it fails, nothing of the whole start stays."""
+        self._step = asyncio.current_task()
         try:
             await step()
         except BaseException as error:
             try:
-                await self._end("failed", delete=self._takes_back(error))
+                await finish(self._end("failed", delete=self._takes_back(error)))
             except DaskKubernetesError:
                 logger.exception("what was created may stay: %s/%s", self.namespace, self.name)
             if isinstance(error, KubeError):

@@ -26,6 +26,7 @@ from .schedulerway import reach_scheduler
 from .security import read_security
 from .settings import CreateMode, Settings
 from .startup import wait_started
+from .undisturbed import finish
 from .watched import WatchedCluster
 
 
@@ -81,8 +82,7 @@ class Session:
         connects = self.settings.create_mode is CreateMode.CONNECT_ONLY
         needs = actions.NEEDED_TO_CONNECT if connects else actions.NEEDED_TO_CREATE
         await actions.preflight(self._client, self.namespace, needs)
-        resource = await (self._find() if connects else self._create())
-        self._uid = resource["metadata"]["uid"]
+        await (self._find() if connects else finish(self._create()))
         self._watched = WatchedCluster(self._client, self.namespace, self.name)
         await self._watched.start()
         # A tunnel may be open before there is anything at its other end.
@@ -132,15 +132,16 @@ class Session:
                 await self._client.close()
             self._client = self._watched = None
 
-    async def _create(self) -> actions.Manifest:
+    async def _create(self) -> None:
         try:
             resource = await actions.create_cluster(self.client, self.settings.spec, self.namespace)
         except NameTakenError:
             if self.settings.create_mode is CreateMode.CREATE_ONLY:
                 raise
-            return await self._find()
-        self.is_new = True
-        return resource
+            await self._find()
+        else:
+            self.is_new, self._uid = True, resource["metadata"]["uid"]
 
-    async def _find(self) -> actions.Manifest:
-        return await actions.get_cluster(self.client, self.namespace, self.name)
+    async def _find(self) -> None:
+        resource = await actions.get_cluster(self.client, self.namespace, self.name)
+        self._uid = resource["metadata"]["uid"]

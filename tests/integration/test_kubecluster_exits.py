@@ -24,6 +24,17 @@ warnings.simplefilter("ignore")
 options = {"namespace": sys.argv[1], "image": sys.argv[2], "n_workers": 0}
 """
 FORGETFUL = SCRIPT + "cluster = KubeCluster(name='forgotten', **options)\nprint(cluster.name)"
+# The cluster is there a second before its maker hears of it.
+SLOW_ANSWERS = """
+import asyncio
+from dask_k8s_operator.kube import KubeClient
+create = KubeClient.create
+async def create_slowly(*args, **more):
+    made = await create(*args, **more)
+    await asyncio.sleep(1)
+    return made
+KubeClient.create = create_slowly
+"""
 IMPATIENT = SCRIPT + (
     "options['resources'] = {'requests': {'memory': '100Ti'}}\n"
     "KubeCluster(name='interrupted', resource_timeout=60, **options)"
@@ -49,27 +60,29 @@ async def test_a_process_that_ends_takes_its_clusters_with_it(
     kube_client: KubeClient, namespace: str, dask_image: str, kubeconfig: Path
 ) -> None:
     process = _run(FORGETFUL, namespace, dask_image, kubeconfig)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     assert out.splitlines()[-1] == "forgotten"
     assert await _names(kube_client, namespace) == []
 
 
+@pytest.mark.parametrize("before", ["", SLOW_ANSWERS], ids=["waiting", "creating"])
 async def test_ctrl_c_while_starting_takes_back_what_was_created(
+    before: str,
     kube_client: KubeClient,
     namespace: str,
     dask_image: str,
     kubeconfig: Path,
     wait_until: WaitUntil,
 ) -> None:
-    process = _run(IMPATIENT, namespace, dask_image, kubeconfig)
+    process = _run(before + IMPATIENT, namespace, dask_image, kubeconfig)
 
     async def is_created() -> bool:
         return await _names(kube_client, namespace) == ["interrupted"]
 
-    await wait_until(is_created, 30, "the cluster is created")
+    await wait_until(is_created, 90, "the cluster is created")
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=90)
     assert "KeyboardInterrupt" in err
     assert await _names(kube_client, namespace) == []
 

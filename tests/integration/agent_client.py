@@ -41,7 +41,7 @@ def main():
     say(results=client.gather(futures), held=held.result())
     # Only the one that was taken back may run this.
     again = client.submit(run_slowly, 99, 0, workers=[workers[1]], pure=False)
-    say(again=again.result(timeout=30), executed=[e for _, e in client.get_events("executed")])
+    say(again=again.result(timeout=90), executed=[e for _, e in client.get_events("executed")])
 
 
 if __name__ == "__main__":

@@ -92,9 +92,9 @@ def _deploy_operator(kubeconfig: Path, image: str) -> None:
     text = yaml.safe_dump_all(manifests)
     _kubectl_at(kubeconfig, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
     place = f"--namespace={OPERATOR_NAMESPACE}"
-    _kubectl_at(kubeconfig, "rollout", "status", place, "--timeout=90s", f"deployment/{NAME}")
+    _kubectl_at(kubeconfig, "rollout", "status", place, "--timeout=110s", f"deployment/{NAME}")
     # One of before works on until it has ended: what it made in a test would be its, not ours.
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while len(_kubectl_at(kubeconfig, "get", "pods", place, "--output=name").split()) > 1:
         if time.monotonic() > deadline:
             raise AssertionError("an operator of before does not end")
@@ -169,7 +169,7 @@ def wait_until() -> Callable[..., Awaitable[Any]]:
     """Wait until a callable (or coroutine function) returns something true, and return that."""
 
     async def wait(
-        predicate: Callable[[], Any], timeout_s: float = 30, what: str | None = None
+        predicate: Callable[[], Any], timeout_s: float = 90, what: str | None = None
     ) -> Any:
         deadline = time.monotonic() + timeout_s
         while True:
@@ -248,7 +248,7 @@ def run_inside(
             found = kubectl_json("get", "pod", "notebook")["status"].get("phase", "")
             return found if found in ("Succeeded", "Failed") else ""
 
-        ended = await wait_until(phase, 120, "the script's end")
+        ended = await wait_until(phase, 240, "the script's end")
         log = kubectl("logs", "notebook")
         assert ended == "Succeeded", log
         return log

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from distributed import Client, get_worker
+from distributed import Client, Event, get_worker
 
 from dask_k8s_operator.kube import KubeClient, PortForward
 from dask_k8s_operator.kube.errors import NotFoundError
@@ -24,8 +24,18 @@ def run_slowly(number: int, seconds: float) -> int:
     return number
 
 
-# Workers cannot import this file: so it travels by value.
-run_slowly.__module__ = "__main__"
+def run_when_told(number: int, seconds: float, gate: str) -> int:
+    import time
+
+    get_worker().log_event("executed", number)
+    # However slow the machine is: it cannot be over before the test has seen what it is about.
+    Event(gate).wait()
+    time.sleep(seconds)
+    return number
+
+
+# Workers cannot import this file: so they travel by value.
+run_slowly.__module__ = run_when_told.__module__ = "__main__"
 
 
 class Dask:
@@ -96,7 +106,15 @@ class Dask:
         listed = (await self.client.list(EVENTS, self.namespace)).items
         return {event["reason"]: event["message"] for event in listed}
 
-    async def wait_for(self, question: Any, answer: Any, timeout_s: float = 30) -> None:
+    async def wait_event(self, reason: str, words: str = "") -> None:
+        """Wait for an Event with some words: what it tells of is done before."""
+
+        async def is_told() -> bool:
+            return words in (await self.events()).get(reason, "\0")
+
+        await self.wait_until(is_told, what=f"an Event {reason} that says {words!r}")
+
+    async def wait_for(self, question: Any, answer: Any, timeout_s: float = 90) -> None:
         async def is_answered() -> bool:
             return bool(await question() == answer)
 
@@ -105,7 +123,7 @@ class Dask:
     async def wait_condition(self, kind: Any, name: str, type_: str, *told: str) -> None:
         await self.wait_for(lambda: self.condition(kind, name, type_), told)
 
-    async def wait_ready(self, name: str, replicas: int, timeout_s: float = 60) -> None:
+    async def wait_ready(self, name: str, replicas: int, timeout_s: float = 120) -> None:
         async def is_ready() -> bool:
             status = await self.status(DASK_CLUSTERS, name)
             conditions = {c["type"]: c["status"] for c in status.get("conditions", ())}
@@ -122,7 +140,7 @@ class Dask:
             status = await self.status(kind, name)
             return status if all(p in status.get("message", "") for p in parts) else None
 
-        found: dict[str, Any] = await self.wait_until(has_message, timeout_s=60)
+        found: dict[str, Any] = await self.wait_until(has_message, timeout_s=90)
         return found
 
     @contextlib.asynccontextmanager
@@ -136,9 +154,14 @@ class Dask:
             yield client
 
 
+async def tell(client: Client, gate: str) -> None:
+    """Let tasks go on that wait to be told."""
+    await Event(gate, client=client).set()
+
+
 async def executed(client: Client) -> list[int]:
     """Which tasks ran, as often as they did."""
-    return sorted(event for _, event in await client.get_events("executed"))
+    return sorted(event for _, event in await client.get_events("executed") or ())
 
 
 def is_ready(pod: dict[str, Any]) -> bool:

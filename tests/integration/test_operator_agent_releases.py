@@ -93,7 +93,7 @@ class Cluster:
     async def hear(self) -> dict[str, Any]:
         """What the client says next."""
         assert self._process.stdout
-        line = await asyncio.wait_for(self._process.stdout.readline(), 90)
+        line = await asyncio.wait_for(self._process.stdout.readline(), 240)
         return dict(json.loads(line))
 
     async def go_on(self) -> dict[str, Any]:
@@ -119,13 +119,13 @@ async def test_the_agent_drains_and_takes_back_without_repetition(python, tmp_pa
             states = await drains()
             return states[going] == states[back] == "drained"
 
-        await wait_until(are_drained, timeout_s=30)
+        await wait_until(are_drained)
 
         async def is_taken_back() -> bool:
             await schedulers.undrain(cluster.place, (back,))
             return (await drains())[back] is None
 
-        await wait_until(is_taken_back, timeout_s=20)
+        await wait_until(is_taken_back)
         assert (await drains())[going] == "drained"
         assert await cluster.go_on() == {"results": list(range(24)), "held": -1}
         answer = await cluster.go_on()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
-from dask_resources import Dask, executed, is_ready, run_slowly
+from dask_resources import Dask, executed, is_ready, run_slowly, run_when_told, tell
 from distributed import Client
 
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, DASK_WORKER_GROUPS, PODS
@@ -69,14 +68,15 @@ async def take_back(dask: Dask, client: Client) -> Any:
     await dask.wait_ready("demo", 4)
     await client.wait_for_workers(4)
     before = await dask.names(PODS)
-    busy = client.map(run_slowly, range(200, 212), seconds=2.5, pure=False)
-    await asyncio.sleep(0.5)
+    busy = client.map(run_when_told, range(200, 212), seconds=2.5, gate="taken back", pure=False)
+    await dask.wait_until(lambda: have_begun(client, range(200, 212), 4))
     await dask.scale(DASK_WORKER_GROUPS, "demo-default", 1)
-    await dask.wait_until(lambda: has_marked(dask, 3), timeout_s=20)
+    await dask.wait_until(lambda: has_marked(dask, 3))
     await dask.scale(DASK_WORKER_GROUPS, "demo-default", 3)
+    await dask.wait_event("TakenBack")
+    await tell(client, "taken back")
     await dask.wait_ready("demo", 3)
     assert await dask.names(PODS) < before
-    assert "TakenBack" in await dask.events()
     return busy
 
 
@@ -93,7 +93,7 @@ async def roll(dask: Dask, workers: int) -> None:
         names = {pod["metadata"]["name"] for pod in pods}
         return len(pods) == workers and not names & before and all(map(is_ready, pods))
 
-    await dask.wait_until(has_rolled, timeout_s=90)
+    await dask.wait_until(has_rolled, timeout_s=150)
     assert most_out <= 1
 
 
@@ -102,6 +102,10 @@ async def change_worker_spec(dask: Dask) -> None:
     worker = cluster["spec"]["worker"]["spec"]
     worker["containers"][0]["env"] = [{"name": "EDITION", "value": "2"}]
     await dask.edit(DASK_CLUSTERS, "demo", spec={"worker": {"spec": worker}})
+
+
+async def have_begun(client: Client, tasks: range, number: int) -> bool:
+    return sum(task in tasks for task in await executed(client)) >= number
 
 
 async def has_marked(dask: Dask, number: int) -> bool:
@@ -115,35 +119,43 @@ async def test_an_operator_that_dies_at_any_step_resumes_and_repeats_nothing(das
     async with dask.connected("demo") as client:
         await client.wait_for_workers(3)
         # While workers retire.
-        first = client.map(run_slowly, range(9), seconds=2, pure=False)
+        first = client.map(run_when_told, range(9), seconds=2, gate="first", pure=False)
+        await dask.wait_until(lambda: have_begun(client, range(9), 3))
         await dask.scale(DASK_WORKER_GROUPS, "demo-default", 1)
-        await dask.wait_until(lambda: has_marked(dask, 2), timeout_s=20)
+        await dask.wait_until(lambda: has_marked(dask, 2))
         await kill_operator(dask)
-        await dask.wait_ready("demo", 1, timeout_s=90)
+        await tell(client, "first")
+        await dask.wait_ready("demo", 1)
         assert await client.gather(first) == list(range(9))
         # While those that retire are wanted again.
         await dask.scale(DASK_WORKER_GROUPS, "demo-default", 3)
         await dask.wait_ready("demo", 3)
         await client.wait_for_workers(3)
-        second = client.map(run_slowly, range(9, 24), seconds=2, pure=False)
+        second = client.map(run_when_told, range(9, 18), seconds=2, gate="second", pure=False)
+        await dask.wait_until(lambda: have_begun(client, range(9, 18), 3))
         await dask.scale(DASK_WORKER_GROUPS, "demo-default", 1)
-        await dask.wait_until(lambda: has_marked(dask, 2), timeout_s=20)
+        await dask.wait_until(lambda: has_marked(dask, 2))
         await dask.scale(DASK_WORKER_GROUPS, "demo-default", 3)
         await kill_operator(dask)
-        await dask.wait_ready("demo", 3, timeout_s=90)
+        await dask.wait_for(dask.marked, set())
+        await tell(client, "second")
+        await dask.wait_ready("demo", 3)
         # While a new spec rolls.
         before = await dask.names(PODS, "dask.org/component=worker")
+        third = client.map(run_when_told, range(18, 24), seconds=2, gate="third", pure=False)
+        await dask.wait_until(lambda: have_begun(client, range(18, 24), 3))
         await change_worker_spec(dask)
-        await dask.wait_until(lambda: has_marked(dask, 1), timeout_s=20)
+        await dask.wait_until(lambda: has_marked(dask, 1))
         await kill_operator(dask)
+        await tell(client, "third")
 
         async def has_rolled() -> bool:
             pods = await dask.pods()
             names = {pod["metadata"]["name"] for pod in pods}
             return len(pods) == 3 and not names & before and all(map(is_ready, pods))
 
-        await dask.wait_until(has_rolled, timeout_s=120)
-        assert await client.gather(second) == list(range(9, 24))
+        await dask.wait_until(has_rolled, timeout_s=150)
+        assert await client.gather([*second, *third]) == list(range(9, 24))
         assert await executed(client) == list(range(24))
 
 

@@ -34,10 +34,13 @@ async def test_labels_and_the_service_follow_while_everything_runs(dask):
         found = [item["metadata"]["labels"].get("team") for item in (*pods, service)]
         return len(found) == 3 and set(found) == {value}
 
+    async def served() -> list[int]:
+        service = await dask.get(SERVICES, "demo-scheduler") or {}
+        assert service["spec"]["clusterIP"]
+        return [port["port"] for port in service["spec"]["ports"]]
+
     await dask.wait_until(lambda: labelled("a"))
-    service = await dask.get(SERVICES, "demo-scheduler") or {}
-    assert [port["port"] for port in service["spec"]["ports"]] == [8786]
-    assert service["spec"]["clusterIP"]
+    await dask.wait_for(served, [8786])
     await dask.edit(DASK_CLUSTERS, "demo", metadata={"labels": {"team": None}})
     await dask.wait_until(lambda: labelled(None))
     assert uids == {pod["metadata"]["uid"] for pod in await dask.pods("dask.org/cluster-name=demo")}
@@ -49,7 +52,7 @@ async def test_a_scheduler_spec_waits_for_idle_a_drain_has_its_limit_and_all_can
     first = (await dask.get(PODS, "demo-scheduler"))["metadata"]["uid"]
     async with dask.connected("demo") as client:
         await client.wait_for_workers(2)
-        busy = client.map(run_slowly, range(2), seconds=60, pure=False)
+        busy = client.map(run_slowly, range(2), seconds=600, pure=False)
 
         async def are_running() -> bool:
             return len(await client.get_events("executed") or ()) == 2
@@ -61,10 +64,10 @@ async def test_a_scheduler_spec_waits_for_idle_a_drain_has_its_limit_and_all_can
         await dask.edit(DASK_CLUSTERS, "demo", spec={"scheduler": {"spec": scheduler}})
         outdated = ("False", "SchedulerOutdated")
         await dask.wait_condition(DASK_CLUSTERS, "demo", "Updated", *outdated)
-        # A task of a minute is cut short after two seconds, and that is said.
+        # A task of ten minutes is cut short after two seconds, and that is said.
         await dask.edit(DASK_CLUSTERS, "demo", spec={"worker": {"replicas": 1, "retireTimeout": 2}})
         await dask.wait_ready("demo", 1)
-        assert "retireTimeout" in (await dask.events())["WorkLost"]
+        await dask.wait_event("WorkLost", "retireTimeout")
         assert (await dask.get(PODS, "demo-scheduler"))["metadata"]["uid"] == first
         await client.cancel(busy)
         del busy
@@ -75,7 +78,7 @@ async def test_a_scheduler_spec_waits_for_idle_a_drain_has_its_limit_and_all_can
         phase = (await dask.status(DASK_CLUSTERS, "demo")).get("phase")
         return phase == "Suspended" and not await dask.pods("dask.org/cluster-name=demo")
 
-    await dask.wait_until(is_suspended, timeout_s=40)
+    await dask.wait_until(is_suspended)
     assert await dask.get(SERVICES, "demo-scheduler")
     await dask.edit(DASK_CLUSTERS, "demo", spec={"suspend": False})
     await dask.wait_ready("demo", 1)
@@ -91,8 +94,8 @@ async def test_a_scheduler_spec_waits_for_idle_a_drain_has_its_limit_and_all_can
         pod = await dask.get(PODS, "demo-scheduler")
         return pod is not None and pod["metadata"]["uid"] != second
 
-    await dask.wait_until(is_third, timeout_s=60)
-    await dask.wait_ready("demo", 1, timeout_s=90)
+    await dask.wait_until(is_third)
+    await dask.wait_ready("demo", 1)
     workers = await dask.pods()
     assert all(SPEC_HASH_ANNOTATION in pod["metadata"]["annotations"] for pod in workers)
 
@@ -113,7 +116,7 @@ async def test_jobs_are_tried_again_stopped_and_removed_and_autoscalers_do_not_f
         return {"job": {"spec": {"containers": [container], **never}}, "cluster": cluster, **spec}
 
     await dask.create(DASK_JOBS, "unlucky", job_of(fails, backoffLimit=1))
-    await dask.create(DASK_JOBS, "endless", job_of(sleeps, activeDeadlineSeconds=20))
+    await dask.create(DASK_JOBS, "endless", job_of(sleeps))
     await dask.create(DASK_JOBS, "brief", job_of(done, ttlSecondsAfterFinished=1, suspend=True))
     await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1))
     scales = {"cluster": "demo", "minimum": 1, "maximum": 2}
@@ -130,25 +133,34 @@ async def test_jobs_are_tried_again_stopped_and_removed_and_autoscalers_do_not_f
     async def is_brief_gone() -> bool:
         return await dask.get(DASK_JOBS, "brief") is None
 
-    await dask.wait_until(is_brief_gone, timeout_s=60)
+    await dask.wait_until(is_brief_gone, timeout_s=150)
+
+    async def has_begun() -> bool:
+        runner = await dask.get(PODS, "endless-runner")
+        is_running = bool(runner and runner["status"].get("phase") == "Running")
+        return is_running and "here" in await dask.client.logs("endless-runner", dask.namespace)
+
+    # Only now: it would end before it has begun where the machine is slow.
+    await dask.wait_until(has_begun, timeout_s=150)
+    await dask.edit(DASK_JOBS, "endless", spec={"activeDeadlineSeconds": 1})
 
     async def have_failed() -> bool:
         states = {await _job_state(dask, name) for name in ("unlucky", "endless")}
         return states == {"Failed"}
 
-    await dask.wait_until(have_failed, timeout_s=90)
+    await dask.wait_until(have_failed, timeout_s=150)
     unlucky = await dask.status(DASK_JOBS, "unlucky")
     endless = await dask.status(DASK_JOBS, "endless")
     assert unlucky["failures"] == 2
     assert "no luck" in unlucky["message"]
-    assert "activeDeadlineSeconds of 20" in endless["message"]
+    assert "activeDeadlineSeconds of 1" in endless["message"]
 
     async def has_ended() -> bool:
         runner = await dask.get(PODS, "endless-runner")
         return bool(runner and runner["status"]["phase"] == "Failed")
 
     # Stopped, with its cluster gone and its log kept.
-    await dask.wait_until(has_ended, timeout_s=30)
+    await dask.wait_until(has_ended)
     assert "here" in await dask.client.logs("endless-runner", dask.namespace)
-    await dask.wait_for(lambda: dask.get(DASK_CLUSTERS, "unlucky"), None)
-    assert await dask.get(DASK_CLUSTERS, "endless") is None
+    for name in ("unlucky", "endless"):
+        await dask.wait_for(lambda name=name: dask.get(DASK_CLUSTERS, name), None)

@@ -26,7 +26,7 @@ import socket, ssl
 context = ssl.create_default_context()
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 try:
-    with context.wrap_socket(socket.create_connection(("{host}", 8786), timeout=10)) as wire:
+    with context.wrap_socket(socket.create_connection(("{host}", 8786), timeout=60)) as wire:
         print("let in" if wire.recv(1) else "refused: closed")
 except (ssl.SSLError, ConnectionResetError) as error:
     # Whether the alert or the end of the connection is seen first is a matter of luck.
@@ -72,14 +72,14 @@ async def test_an_encrypted_cluster_works_for_its_own_and_refuses_a_third_pod(da
         pods = [await dask.get(PODS, name) for name in ("plain", "bare")]
         return all(pod and pod["status"]["phase"] == "Succeeded" for pod in pods)
 
-    await dask.wait_until(have_ended, timeout_s=60)
+    await dask.wait_until(have_ended, timeout_s=150)
     for name in ("plain", "bare"):
         assert "refused:" in await dask.client.logs(name, dask.namespace)
 
     async def job_state() -> str | None:
         return (await dask.status(DASK_JOBS, "etl")).get("jobStatus")
 
-    await dask.wait_for(job_state, "Successful", timeout_s=60)
+    await dask.wait_for(job_state, "Successful", timeout_s=150)
     assert "<Client: 'tls://" in await dask.client.logs("etl-runner", dask.namespace)
 
     await replace_lost_certificates(dask, texts["ca.crt"])
@@ -96,8 +96,8 @@ async def replace_lost_certificates(dask: Dask, authority: str) -> None:
         return bool(pod and pod["metadata"]["uid"] != scheduler)
 
     # After the ten seconds that a scheduler has to be without work and results.
-    await dask.wait_until(is_anew, timeout_s=60)
-    await dask.wait_ready("demo", 2, timeout_s=60)
+    await dask.wait_until(is_anew)
+    await dask.wait_ready("demo", 2)
     texts = await read_certificates(dask)
     assert texts["ca.crt"] != authority
     async with dask.connected("demo", security_of(texts)) as client:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from operator_program import Program
@@ -29,12 +29,16 @@ async def programs(namespace, kubeconfig, tmp_path) -> AsyncIterator[dict[str, P
                 await program.end()
 
 
-async def test_of_two_operators_one_works_and_a_killed_one_is_followed_within_15_s(
+async def test_of_two_operators_one_works_and_one_that_ends_or_is_killed_is_followed(
     programs, namespace, kube_client, wait_until
 ):
     first, second = programs["one"], programs["two"]
     await first.start()
     await wait_until(first.is_at_work, what="the first leads")
+
+    async def read_lease() -> dict[str, Any]:
+        return (await kube_client.get(LEASES, "dask-operator", namespace))["spec"]
+
     await second.start()
 
     async def waits(program: Program, leader: str) -> bool:
@@ -44,24 +48,22 @@ async def test_of_two_operators_one_works_and_a_killed_one_is_followed_within_15
     await wait_until(lambda: waits(second, "one"))
     assert "watch of" not in (await second.ask("/readyz"))[1]
     assert "dask_k8s_operator_leading 0.0" in (await second.ask("/metrics"))[1]
-    lease = await kube_client.get(LEASES, "dask-operator", namespace)
-    assert lease["spec"]["holderIdentity"] == "one"
+    lease = await read_lease()
+    assert (lease["holderIdentity"], lease["leaseDurationSeconds"]) == ("one", 10)
 
     first.process.kill()
-    killed = time.monotonic()
     await first.process.wait()
-    await wait_until(second.is_at_work, timeout_s=20)
-    assert time.monotonic() - killed < 15
-    lease = await kube_client.get(LEASES, "dask-operator", namespace)
-    assert (lease["spec"]["holderIdentity"], lease["spec"]["leaseTransitions"]) == ("two", 1)
+    # How soon, a test of the election says in its own time: processors may be taken by others.
+    await wait_until(second.is_at_work)
+    lease = await read_lease()
+    assert (lease["holderIdentity"], lease["leaseTransitions"]) == ("two", 1)
 
-    # One that ends in order lets go, and is followed at its follower's next look.
+    # One that ends in order lets go: nobody waits for the end of its lease.
     await first.start()
     await wait_until(lambda: waits(first, "two"))
-    ended = time.monotonic()
     assert await second.end() == 0
-    await wait_until(first.is_at_work, timeout_s=10)
-    assert time.monotonic() - ended < 8
+    assert (await read_lease()).get("holderIdentity") != "two"
+    await wait_until(first.is_at_work)
 
 
 async def test_the_numbers_say_what_it_does(programs, namespace, wait_until):
@@ -69,9 +71,7 @@ async def test_the_numbers_say_what_it_does(programs, namespace, wait_until):
     await program.start("--log-format=json")
     await wait_until(program.is_at_work)
     assert (await program.ask("/healthz")) == (200, "ok\n")
-    status, text = await program.ask("/metrics")
-    assert status == 200
-    for sample in (
+    samples = (
         "dask_k8s_operator_leading 1.0",
         'dask_k8s_operator_api_calls_total{code="200",resource="daskclusters",verb="list"} 1.0',
         'dask_k8s_operator_objects{kind="DaskCluster"} 0.0',
@@ -80,9 +80,16 @@ async def test_the_numbers_say_what_it_does(programs, namespace, wait_until):
         'dask_k8s_operator_watch_connected{kind="Pod"} 1.0',
         "dask_k8s_operator_api_throttled_total 0.0",
         "process_resident_memory_bytes",
-    ):
-        assert sample in text, sample
-    assert '"message": "everything is read; at work"' in program.log.read_text()
+    )
+
+    async def are_written() -> bool:
+        _, text = await program.ask("/metrics")
+        return all(sample in text for sample in samples)
+
+    # It is ready when it has read everything, a moment before its watches are connected.
+    await wait_until(are_written)
+    said = '"message": "everything is read; at work"'
+    await wait_until(lambda: said in program.log.read_text())
 
 
 def install_sample_plugin(target: Path) -> None:
@@ -109,7 +116,7 @@ async def test_a_plugins_handlers_run_beside_the_operator_and_a_broken_plugin_is
     program = programs["one"]
     # The installed operator serves every namespace: what this one would do itself is done there.
     await program.start(PYTHONPATH=str(target), COST_CENTRE="physics")
-    await wait_until(program.is_at_work, timeout_s=60)
+    await wait_until(program.is_at_work)
     _, text = await program.ask("/readyz")
     assert "plugin cost-centre: ok" in text
     assert "plugin broken: RuntimeError: it was never tested" in text

@@ -11,7 +11,6 @@ from dask_k8s_operator.resources.kinds import (
     DASK_CLUSTERS,
     DASK_JOBS,
     DASK_WORKER_GROUPS,
-    EVENTS,
     PODS,
     SECRETS,
     SERVICES,
@@ -35,11 +34,11 @@ async def test_a_deleted_pod_or_service_is_made_again(dask):
     async def is_anew() -> bool:
         pod = await dask.get(PODS, "demo-scheduler")
         service = await dask.get(SERVICES, "demo-scheduler")
-        return bool(pod and service and pod["metadata"]["uid"] != scheduler)
+        is_other = pod and service and pod["metadata"]["uid"] != scheduler
+        return bool(is_other and worker not in await dask.names(PODS))
 
-    await dask.wait_until(is_anew, timeout_s=30)
+    await dask.wait_until(is_anew)
     await dask.wait_ready("demo", 2)
-    assert worker not in await dask.names(PODS)
     async with dask.connected("demo") as client:
         await client.wait_for_workers(2, timeout=60)
 
@@ -53,35 +52,41 @@ async def test_deleting_a_cluster_leaves_nothing_and_its_name_can_be_used_again_
     await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1))
     await dask.wait_ready("demo", 1)
     await dask.scale(DASK_CLUSTERS, "demo", 0)
-    # The scheduler is asked with the new cluster's token: workers go within seconds.
-    await dask.wait_ready("demo", 0, timeout_s=20)
+    await dask.wait_ready("demo", 0)
+    # The scheduler was asked, with the new cluster's token: the worker did not go unasked.
+    await dask.wait_event("Retired")
     await dask.client.delete(DASK_CLUSTERS, "demo", dask.namespace, propagation="Background")
 
     async def is_gone() -> bool:
         left = [await dask.names(kind) for kind in OURS]
         return not any(left) and await dask.get(CONFIG_MAPS, "demo-agent") is None
 
-    await dask.wait_until(is_gone, timeout_s=40)
+    await dask.wait_until(is_gone)
 
 
 async def test_an_autoscaler_follows_the_load_within_its_limits(dask):
     await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1))
     await dask.wait_ready("demo", 1)
     await dask.create(DASK_AUTOSCALERS, "demo", {"cluster": "demo", "minimum": 1, "maximum": 3})
+
+    async def wanted() -> int | None:
+        return (await dask.status(DASK_AUTOSCALERS, "demo")).get("desiredReplicas")
+
     async with dask.connected("demo") as client:
-        busy = client.map(run_slowly, range(60), seconds=0.5, pure=False)
+        # More than one worker could do while the others start, however slowly they do.
+        busy = client.map(run_slowly, range(600), seconds=0.5, pure=False)
         await dask.wait_ready("demo", 3)
-        status = await dask.status(DASK_AUTOSCALERS, "demo")
-        assert status["desiredReplicas"] == 3
-        assert await client.gather(busy) == list(range(60))
+        await dask.wait_for(wanted, 3)
+        assert await client.gather(busy[:10]) == list(range(10))
+        await client.cancel(busy)
         del busy
     cluster = await dask.get(DASK_CLUSTERS, "demo")
     assert cluster["spec"]["worker"]["replicas"] == 1
 
     async def shrinks() -> bool:
-        return (await dask.status(DASK_AUTOSCALERS, "demo"))["desiredReplicas"] < 3
+        return (await wanted() or 0) < 3
 
-    await dask.wait_until(shrinks, timeout_s=40)
+    await dask.wait_until(shrinks)
 
 
 JOB = "from distributed import Client; assert Client().submit(sum, [1, 2]).result() == 3"
@@ -105,7 +110,7 @@ async def test_a_job_ends_with_its_runners_log_and_without_its_cluster(dask, cod
         seen.add(state)
         return state == outcome
 
-    await dask.wait_until(has_ended, timeout_s=90)
+    await dask.wait_until(has_ended, timeout_s=180)
     assert seen <= {None, "JobCreated", "ClusterCreated", "Running", outcome}
     status = await dask.status(DASK_JOBS, "etl")
     assert (status["clusterName"], status["jobRunnerPodName"]) == ("etl", "etl-runner")
@@ -114,7 +119,7 @@ async def test_a_job_ends_with_its_runners_log_and_without_its_cluster(dask, cod
     async def is_cluster_gone() -> bool:
         return await dask.names(PODS) == {"etl-runner"}
 
-    await dask.wait_until(is_cluster_gone, timeout_s=40)
+    await dask.wait_until(is_cluster_gone)
     if outcome == "Failed":
         assert "no data" in status["message"]
         assert "no data" in await dask.client.logs("etl-runner", dask.namespace)
@@ -147,33 +152,35 @@ async def test_a_worker_that_cannot_start_says_why(dask, missing_image, worker, 
 
     async def is_said() -> bool:
         status = await dask.status(DASK_WORKER_GROUPS, "demo-default")
-        ready = [c for c in status.get("conditions", ()) if c["type"] == "Ready"]
+        conditions = {c["type"]: c for c in status.get("conditions", ())}
         said = status.get("message", "")
-        return bool(ready and reason in ready[0]["reason"] and all(m in said for m in message))
+        # One that crashes is ready for the moments in which it runs: all of it in one look.
+        return bool(
+            conditions
+            and reason in conditions["Ready"]["reason"]
+            and all(m in said for m in message)
+            and status["ready"] == "0/2"
+            and conditions["Degraded"]["status"] == str(reason != "Unschedulable")
+        )
 
-    await dask.wait_until(is_said, timeout_s=60)
-    status = await dask.status(DASK_WORKER_GROUPS, "demo-default")
-    assert status["ready"] == "0/2"
-    degraded = next(c for c in status["conditions"] if c["type"] == "Degraded")
-    assert degraded["status"] == str(reason != "Unschedulable")
+    await dask.wait_until(is_said)
 
     async def does_the_cluster_say_it_too() -> bool:
         of_cluster = (await dask.status(DASK_CLUSTERS, "demo")).get("message", "")
         return all(part in of_cluster for part in message)
 
-    await dask.wait_until(does_the_cluster_say_it_too, timeout_s=30)
+    await dask.wait_until(does_the_cluster_say_it_too)
 
 
 async def test_an_idle_cluster_goes_by_itself_and_says_so(dask):
     await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1, idleTimeout=4))
-    await dask.wait_until(lambda: _exists(dask), timeout_s=30)
+    await dask.wait_until(lambda: _exists(dask))
 
     async def is_gone() -> bool:
         return await dask.get(DASK_CLUSTERS, "demo") is None
 
-    await dask.wait_until(is_gone, timeout_s=60)
-    events = (await dask.client.list(EVENTS, dask.namespace)).items
-    assert "IdleTimeout" in {event["reason"] for event in events}
+    await dask.wait_until(is_gone)
+    await dask.wait_event("IdleTimeout")
 
 
 async def _exists(dask: Dask) -> bool:

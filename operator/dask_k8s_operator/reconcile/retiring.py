@@ -28,6 +28,7 @@ def finish_retiring(observed: ObservedGroup, draft: Draft, now: float) -> None:
     wanted_again = workers_to_take_back(observed)
     retiring = [pod for pod in observed.standing_as("retiring") if pod not in wanted_again]
     _take_back(observed, wanted_again, draft)
+    _free_unmarked(observed, draft)
     if not retiring or report is None:
         return
     if report.problem:
@@ -105,10 +106,11 @@ def workers_to_take_back(observed: ObservedGroup) -> list[Manifest]:
 def _take_back(observed: ObservedGroup, pods: list[Manifest], draft: Draft) -> None:
     back = 0
     for pod in pods:
-        refusing = [w.address for w in observed.workers_of(pod) if w.drain is not None]
-        if refusing:
-            draft.undrain += refusing
-            draft.look_again(DRAIN_POLL_S)
+        workers = observed.workers_of(pod)
+        # Also those that are not drained by now: the word of another operator may be on its way.
+        draft.undrain += [worker.address for worker in workers]
+        draft.look_again(DRAIN_POLL_S)
+        if any(worker.drain is not None for worker in workers):
             continue
         # Only now that it takes work again: a worker without the mark is never drained, so one
         # that still refused work would do so for ever.
@@ -116,6 +118,22 @@ def _take_back(observed: ObservedGroup, pods: list[Manifest], draft: Draft) -> N
         back += 1
     if back:
         draft.tell("TakenBack", f"{count_of(back, 'worker')} meant to go, wanted again: staying")
+
+
+def _free_unmarked(observed: ObservedGroup, draft: Draft) -> None:
+    """Let those work again that are drained without a mark.
+
+    An operator that has lost its lease may ask for a drain once more, just after its follower has
+    taken the worker back.
+    """
+    report = observed.report
+    if report is None or report.problem or not report.has_agent:
+        return
+    workers = (worker for pod in observed.live for worker in observed.workers_of(pod))
+    refusing = [worker.address for worker in workers if worker.drain is not None]
+    if refusing:
+        draft.undrain += refusing
+        draft.look_again(DRAIN_POLL_S)
 
 
 def shrink(observed: ObservedGroup, draft: Draft, now: float) -> None:

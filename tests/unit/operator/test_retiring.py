@@ -50,7 +50,8 @@ def unmarked(plan):
 @pytest.mark.parametrize(
     ("drain", "unmarks", "undrains"),
     [
-        (None, ["w1"], ()),
+        # The word to drain it, of an operator that has lost its lease, may be on its way.
+        (None, ["w1"], ("tcp://10.0.0.1:1",)),
         ("draining", [], ("tcp://10.0.0.1:1",)),
         ("drained", [], ("tcp://10.0.0.1:1",)),
         ("moving", [], ("tcp://10.0.0.1:1",)),
@@ -65,6 +66,18 @@ def test_a_worker_wanted_again_works_before_its_mark_goes(
     assert not writes(plan, Create)
     assert not writes(plan, Delete)
     assert not plan.drain
+
+
+@pytest.mark.parametrize(("has_agent", "undrains"), [(True, ("tcp://10.0.0.2:1",)), (False, ())])
+def test_who_stays_and_is_drained_all_the_same_works_again(
+    make, decide, retiring, has_agent, undrains
+):
+    workers = (WorkerLoad("tcp://10.0.0.1:1"), WorkerLoad("tcp://10.0.0.2:1", drain="drained"))
+    report = SchedulerReport(workers=workers, has_agent=has_agent)
+    plan = decide([retiring(1), make.pod("w2", ip="10.0.0.2")], 1, report=report)
+    assert plan.undrain == undrains
+    assert plan.drain == ("tcp://10.0.0.1:1",)
+    assert not unmarked(plan)
 
 
 def test_those_that_did_least_to_go_stay_and_the_rest_goes_on(decide, retiring):

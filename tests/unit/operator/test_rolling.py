@@ -31,7 +31,7 @@ def pod_of(make):
 def decide(make):
     def decide(pods, replicas, report=None, status=None):
         workers = tuple(
-            WorkerLoad(f"tcp://{pod['status']['podIP']}:1", drain="draining") for pod in pods
+            WorkerLoad(f"tcp://{pod['status']['podIP']}:1", drain=_drain_of(pod)) for pod in pods
         )
         report = report or SchedulerReport(workers=workers)
         group = make.group(replicas=replicas, status=status)
@@ -40,6 +40,10 @@ def decide(make):
         return decide_group(seen, make.now, _digits())
 
     return decide
+
+
+def _drain_of(pod):
+    return "draining" if RETIRING_ANNOTATION in pod["metadata"]["annotations"] else None
 
 
 def _digits():

@@ -26,7 +26,7 @@ from ..resources.names import WORKER_GROUP_LABEL
 
 Manifest = dict[str, Any]
 Key = tuple[str, str]
-OnChange = Callable[[Kind, "Manifest | None", "Manifest | None"], None]
+OnChange = Callable[[Kind, "Manifest | None", "Manifest | None", bool], None]
 
 WATCHED_KINDS = (*DASK_KINDS, PODS, SERVICES)
 
@@ -52,7 +52,8 @@ class Cache:
     Parameters
     ----------
     on_change
-        Called with kind, old and new object after each change of the picture.
+        Called after each change of the picture with kind, old object, new object, and whether it is
+        what a write of ours has made.
     progress_s
         When the watches of a kind last brought something, on ``clock``.
     progress_version
@@ -127,7 +128,7 @@ class Cache:
         if self._gone.get((kind, key), (None,))[0] == uid and uid:
             return  # the watch was faster than the answer
         self._note(kind, key, _version(item), uid)
-        self._put(kind, key, item)
+        self._put(kind, key, item, is_ours=True)
 
     def remember_uncertain(self, kind: Kind, item: Manifest) -> None:
         """Take in a worker Pod that may or may not have been made: its answer got lost.
@@ -139,7 +140,7 @@ class Cache:
         is_news = self.get(kind, *key) is None and (kind, key) not in self._gone
         if kind == PODS and _parent(kind, item) and is_news:
             self._note(kind, key, None, None)
-            self._put(kind, key, item)
+            self._put(kind, key, item, is_ours=True)
 
     def remember_deleted(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         """Take in that an object is gone."""
@@ -148,7 +149,7 @@ class Cache:
         # One that was never certain to be there has no uid.
         if seen is not None and seen["metadata"].get("uid", "") == uid:
             self._note(kind, key, _version(seen), uid, is_gone=True)
-            self._put(kind, key, None)
+            self._put(kind, key, None, is_ours=True)
 
     def expire(self) -> None:
         """Let go of memories that the watches ought to have shown by now."""
@@ -173,7 +174,7 @@ class Cache:
         informed = before.informed if before else self._objects[kind.plural].get(key)
         self._written[(kind, key)] = _Written(version, uid, is_gone, self._clock(), informed)
 
-    def _put(self, kind: Kind, key: Key, new: Manifest | None) -> None:
+    def _put(self, kind: Kind, key: Key, new: Manifest | None, *, is_ours: bool = False) -> None:
         objects = self._objects[kind.plural]
         old = objects.pop(key, None)
         if old is None and new is None:
@@ -182,8 +183,8 @@ class Cache:
         if new is not None:
             objects[key] = new
             self._index(kind, key, new)
-        if self._on_change is not None:
-            self._on_change(kind, old, new)
+        if self._on_change is not None and not _is_same(old, new):
+            self._on_change(kind, old, new, is_ours)
 
     def _index(self, kind: Kind, key: Key, item: Manifest) -> None:
         parent = _parent(kind, item)
@@ -221,6 +222,14 @@ def _is_stale(item: Manifest, written: _Written, *, is_deletion: bool) -> bool:
     # Of an object that we saw gone, the watch may still tell every state up to its last.
     is_gone_one = bool(written.is_gone and item["metadata"].get("uid") == written.uid)
     return is_gone_one or bool(version < written.version)
+
+
+def _is_same(old: Manifest | None, new: Manifest | None) -> bool:
+    """Whether nothing is new: the watch brings what the answer to a write has said already."""
+    if old is None or new is None or old["metadata"].get("uid") != new["metadata"].get("uid"):
+        return False
+    version = _version(old)
+    return version is not None and version == _version(new)
 
 
 def _version(item: Manifest) -> int | None:

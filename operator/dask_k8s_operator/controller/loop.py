@@ -49,13 +49,17 @@ from .observe import (
     observe_neighbours,
 )
 from .reconcilers import Reconcilers
-from .relations import Request, affected
+from .relations import Request, affected, is_status_only
 
 logger = logging.getLogger("dask_k8s_operator")
 
 HOUSEKEEPING_S = 5.0
 # From here on a group's Pods change faster than anybody reads its status.
 MANY_WORKERS = 100
+# How long the status that somebody else has written about an object of ours stands.
+OTHERS_STATUS_S = 1.0
+# What is decided about these after a status of ours is what was decided with it.
+DECIDED_WITHOUT_STATUS = (DASK_CLUSTERS, DASK_WORKER_GROUPS, DASK_AUTOSCALERS)
 # How long writes that are under way may take to finish when the operator ends.
 END_GRACE_S = 10.0
 
@@ -148,6 +152,7 @@ class Controller:
         self._refusals: dict[Request, tuple[Refusal, ...]] = {}
         # Certificates that are not written yet, with those that were there when they were made.
         self._offered: dict[Request, tuple[Mapping[str, str] | None, Certificates]] = {}
+        self._drained: set[Request] = set()
         self._agent_source = read_agent_source()
         self._on_reconciled = on_reconciled
 
@@ -179,6 +184,7 @@ class Controller:
         if item is None:
             self._refusals.pop(request, None)
             self._offered.pop(request, None)
+            self._drained.discard(request)
             return
         plan = await self._decide(request, item)
         before = self._refusals.get(request, ())
@@ -191,6 +197,9 @@ class Controller:
             self.queue.add_failed(request)
         else:
             self._offered.pop(request, None)
+        if plan.drain or plan.undrain:
+            # Until a later look has seen what became of it, whatever the marks say by then.
+            self._drained.add(request)
         if plan.drain:
             await self._asker.drain(item, plan.drain)
         if plan.undrain:
@@ -211,7 +220,8 @@ class Controller:
             return decide_cluster(cluster, now, agent)
         if request.kind == DASK_WORKER_GROUPS:
             group = observe_group(self.cache, item, refusals)
-            if wants_report(group):
+            if wants_report(group) or request in self._drained:
+                self._drained.discard(request)
                 report = await self._asker.report(item)
                 neighbours = observe_neighbours(self.cache, item)
                 group = replace(group, report=report, neighbours=neighbours)
@@ -267,9 +277,19 @@ class Controller:
         self.queue.forget(request)
         return "done"
 
-    def _enqueue_affected(self, kind: Kind, old: Manifest | None, new: Manifest | None) -> None:
+    def _enqueue_affected(
+        self, kind: Kind, old: Manifest | None, new: Manifest | None, is_ours: bool
+    ) -> None:
+        is_report = kind in DASK_KINDS and is_status_only(old, new)
         for request in affected(self.cache, kind, old, new):
-            self.queue.add_after(request, self._patience_s(kind, request))
+            if is_report and request.kind == kind:
+                if not is_ours:
+                    # Two operators that see things differently would write in turn without a pause.
+                    self.queue.add_after(request, OTHERS_STATUS_S)
+                elif kind not in DECIDED_WITHOUT_STATUS:
+                    self.queue.add(request)
+            else:
+                self.queue.add_after(request, self._patience_s(kind, request))
 
     def _patience_s(self, kind: Kind, request: Request) -> float:
         """How long to wait for more of the same: a status for each of 1000 Pods helps nobody."""

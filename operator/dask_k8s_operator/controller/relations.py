@@ -68,6 +68,22 @@ def affected(
         yield from _owners_of(item, kind, namespace)
 
 
+def is_status_only(old: Manifest | None, new: Manifest | None) -> bool:
+    """Whether of an object that is still there nothing but its status has changed.
+
+    Examples
+    --------
+    >>> metadata = {"name": "x", "labels": {"a": "b"}}
+    >>> before = {"metadata": metadata | {"resourceVersion": "1"}, "spec": {}}
+    >>> is_status_only(before, {"metadata": metadata | {"resourceVersion": "2"}, "spec": {}})
+    True
+    """
+    if old is None or new is None or old.get("spec") != new.get("spec"):
+        return False
+    was, is_ = ({**item["metadata"], "resourceVersion": ""} for item in (old, new))
+    return was == is_
+
+
 def _members(cache: Cache, namespace: str, cluster: str) -> Iterator[Request]:
     for kind in (DASK_WORKER_GROUPS, DASK_AUTOSCALERS):
         for member in cache.children(kind, namespace, cluster):

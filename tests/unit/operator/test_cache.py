@@ -14,7 +14,7 @@ class World:
         self.told = None
         self.changes = []
         self.cache = Cache(
-            lambda kind, old, new: self.changes.append((old, new)),
+            lambda kind, old, new, is_ours: self.changes.append((old, new, is_ours)),
             progress_s=lambda kind: self.progress,
             progress_version=lambda kind: self.told,
             clock=lambda: self.now,
@@ -124,7 +124,16 @@ def test_every_change_of_the_picture_is_told_once(world):
     world.cache.remember(PODS, pod("5"))
     world.cache.informed(PODS, None, pod("4"))
     world.cache.remember_deleted(PODS, "a", "x", "1")
-    assert [(bool(old), bool(new)) for old, new in world.changes] == [(False, True), (True, False)]
+    told = [(bool(old), bool(new), is_ours) for old, new, is_ours in world.changes]
+    assert told == [(False, True, True), (True, False, True)]
+
+
+def test_what_a_write_has_told_already_is_not_told_again_by_its_watch(world):
+    world.cache.informed(PODS, None, pod("4"))
+    world.cache.remember(PODS, pod("5"))
+    world.cache.informed(PODS, pod("4"), pod("5"))
+    world.cache.informed(PODS, pod("5"), pod("6"))
+    assert [is_ours for _, _, is_ours in world.changes] == [False, True, False]
 
 
 def test_an_answer_that_comes_after_the_end_of_its_object_does_not_revive_it(world):

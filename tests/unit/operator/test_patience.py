@@ -1,4 +1,4 @@
-"""Many Pods that change one by one are looked at together; few are looked at at once."""
+"""What is looked at, and when: many Pods that change one by one are looked at together."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import pytest
 from dask_k8s_operator.controller.loop import MANY_WORKERS, Controller, Surroundings
 from dask_k8s_operator.controller.relations import Request
 from dask_k8s_operator.resources import builders
-from dask_k8s_operator.resources.kinds import DASK_WORKER_GROUPS, PODS
+from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, DASK_WORKER_GROUPS, PODS
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,55 @@ async def test_a_group_is_looked_at_at_once_unless_it_has_many_workers(make, wor
         await asyncio.sleep(0)
         assert slept == [MANY_WORKERS / 1000]
     controller.queue.close()
+
+
+@pytest.fixture
+async def controller():
+    around = Surroundings(monotonic=lambda: 0.0)
+    controller = Controller(None, None, surroundings=around)
+    yield controller
+    controller.queue.close()
+
+
+async def _take_all(queue):
+    taken = []
+    while len(queue):
+        request = await queue.get()
+        queue.done(request)
+        taken.append(request.kind)
+    return taken
+
+
+def _changed(group, version, **more):
+    metadata = {**group["metadata"], "resourceVersion": version}
+    return {**group, "metadata": metadata, **more}
+
+
+async def test_a_status_of_ours_wakes_only_who_reads_it(make, controller):
+    group = _changed(make.group(), "1")
+    controller.cache.informed(DASK_WORKER_GROUPS, None, group)
+    assert set(await _take_all(controller.queue)) == {DASK_WORKER_GROUPS, DASK_CLUSTERS}
+    written = _changed(group, "2", status={"ready": "1/2"})
+    controller.cache.remember(DASK_WORKER_GROUPS, written)
+    controller.cache.informed(DASK_WORKER_GROUPS, group, written)
+    assert await _take_all(controller.queue) == [DASK_CLUSTERS]
+    assert controller.queue.delayed == 0
+
+
+async def test_a_status_of_somebody_else_is_put_right_after_a_while(make, controller):
+    group = _changed(make.group(), "1")
+    controller.cache.informed(DASK_WORKER_GROUPS, None, group)
+    await _take_all(controller.queue)
+    foreign = _changed(group, "2", status={"ready": "7/7"})
+    controller.cache.informed(DASK_WORKER_GROUPS, group, foreign)
+    assert await _take_all(controller.queue) == [DASK_CLUSTERS]
+    assert controller.queue.delayed == 1
+
+
+async def test_a_wish_is_looked_at_at_once(make, controller):
+    group = _changed(make.group(), "1")
+    controller.cache.informed(DASK_WORKER_GROUPS, None, group)
+    await _take_all(controller.queue)
+    wished = _changed(make.group(replicas=9), "2")
+    controller.cache.informed(DASK_WORKER_GROUPS, group, wished)
+    assert set(await _take_all(controller.queue)) == {DASK_WORKER_GROUPS, DASK_CLUSTERS}

@@ -13,7 +13,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from dask_k8s_operator.resources.kinds import EVENTS, Kind
+from dask_k8s_operator.resources.kinds import DASK_AUTOSCALERS, DASK_WORKER_GROUPS, EVENTS, Kind
 
 from .api import ApiServer, Manifest
 from .dask import Dask
@@ -35,7 +35,7 @@ QUIET_S = 70.0
 KEPT_LINES = 60
 # Rule 6: writes are bounded by what happened. A change of a Pod makes its group, its cluster and
 # its job say something else, with an Event; a new operator says everything once more. Two operators
-# at once contradict each other while it lasts.
+# at once contradict each other while it lasts. A step of an autoscaler is a change, too.
 WRITES_A_CHANGE = 4
 WRITES_A_START = 20
 
@@ -196,6 +196,7 @@ class History:
             return
         if by.startswith(OPERATOR):
             self.outcome.writes += 1
+            self.outcome.changes += self._is_step(kind, before, after)
         else:
             self.outcome.changes += 1
         verb = "deletes" if after is None else "creates" if before is None else "changes"
@@ -205,6 +206,14 @@ class History:
         self._tell(by, verb, what, metadata["namespace"], metadata["name"], item.get(part))
         if not subresource:
             self._tell(metadata)
+
+    def _is_step(self, kind: Kind, before: Manifest | None, after: Manifest | None) -> bool:
+        """Whether an autoscaler scales a group: a wish like a user's, written by an operator."""
+        if kind != DASK_WORKER_GROUPS or before is None or after is None:
+            return False
+        wished, wishes = (item["spec"]["worker"].get("replicas") for item in (before, after))
+        autoscaled = {item["spec"].get("cluster") for item in self.api.all(DASK_AUTOSCALERS)}
+        return wished != wishes and after["spec"].get("cluster") in autoscaled
 
     def _tell(self, *what: object) -> None:
         self.outcome.lines.append((round(self.loop.time(), 6), *what))

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from ports import hold_port
 from yarl import URL
 
 BASE_URL = "/notebook/default/demo/"
@@ -44,9 +44,7 @@ class JupyterServer:
     def __init__(self, folder: Path, kubeconfig: Path | str, *options: str, token: str = TOKEN):
         self.token = token
         self.log_path = folder / "server.log"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = hold_port()
         self.host = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.host}{BASE_URL}"
         folders = {f"JUPYTER_{kind}_DIR": str(folder / kind) for kind in ("CONFIG", "RUNTIME")}
@@ -72,7 +70,7 @@ class JupyterServer:
             f"--ServerApp.jpserver_extensions={EXTENSIONS}",
         ]
 
-    def wait(self, timeout_s: float = 60) -> None:
+    def wait(self, timeout_s: float = 120) -> None:
         """Wait until it answers."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -87,7 +85,7 @@ class JupyterServer:
     def stop(self) -> None:
         """End the process."""
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(60)
 
 
 class Browser:
@@ -140,7 +138,7 @@ class Stream:
         self.told: list[dict[str, Any]] = []
 
     async def wait(
-        self, predicate: Callable[[dict[str, Any]], Any], timeout_s: float = 60
+        self, predicate: Callable[[dict[str, Any]], Any], timeout_s: float = 120
     ) -> dict[str, Any]:
         """Wait for a message."""
 
@@ -157,7 +155,7 @@ class Stream:
             raise AssertionError(f"not within {timeout_s} s; told were {self.told}") from None
 
     async def wait_cluster(
-        self, predicate: Callable[[dict[str, Any]], Any], timeout_s: float = 60
+        self, predicate: Callable[[dict[str, Any]], Any], timeout_s: float = 120
     ) -> dict[str, Any]:
         """Wait for a picture of a cluster."""
         message = await self.wait(

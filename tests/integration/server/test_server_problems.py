@@ -80,7 +80,7 @@ async def test_definitions_that_are_missing_and_an_operator_that_is_silent(
         body = {"namespace": "default", "name": "demo", "n_workers": 1}
         status, made = await browser.call("POST", "api/clusters", body)
         assert (status, made["state"]) == (201, "waiting")
-        silent = await stream.wait(lambda told: told["type"] == "problem" and told["problem"], 30)
+        silent = await stream.wait(lambda told: told["type"] == "problem" and told["problem"])
     assert silent["problem"]["code"] == "operator-silent"
     assert "default/demo" in silent["problem"]["message"]
     status, content = await browser.call("GET", "api/clusters?namespace=default")

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-WAIT_S = 90
+WAIT_S = 120
 
 
 async def make_cluster(browser: Any, namespace: str, image: str, **fields: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ async def look_at_dashboard(
     headers = {"Origin": f"http://{browser.server.host}"}
     async with browser.session.ws_connect(url, headers=headers, protocols=protocols) as websocket:
         assert websocket.protocol == "bokeh"
-        first = await websocket.receive(timeout=30)
+        first = await websocket.receive(timeout=90)
         assert "ACK" in first.data or "msgtype" in first.data
     strange = {"Origin": "https://stranger.net"}
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
@@ -122,11 +122,16 @@ async def test_a_cluster_made_elsewhere_shows_its_events_and_logs(
     assert (status, content["pod"]) == (200, worker)
     status, content = await browser.call("GET", f"api/clusters/{namespace}/demo/logs?pod=other")
     assert (status, content["problem"]["code"]) == (404, "not-found")
-    status, content = await browser.call("GET", f"api/clusters/{namespace}/demo/events")
-    assert status == 200
-    assert all(set(event) == {"time", "type", "object", "reason", "message", "count"}
-               for event in content["events"])  # fmt: skip
-    assert any(event["object"].startswith("Pod/demo-") for event in content["events"])
+
+    async def read_events() -> list[dict[str, Any]]:
+        status, content = await browser.call("GET", f"api/clusters/{namespace}/demo/events")
+        assert status == 200
+        found: list[dict[str, Any]] = content["events"]
+        # Events are written after what they tell of.
+        return found if any(event["object"].startswith("Pod/demo-") for event in found) else []
+
+    for event in await wait_until(read_events):
+        assert set(event) == {"time", "type", "object", "reason", "message", "count"}
 
 
 async def test_a_page_of_a_cluster_that_is_not_there_says_so(browser: Any, namespace: str) -> None:

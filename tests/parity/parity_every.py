@@ -16,7 +16,7 @@ def _living_steps(kind: Kind) -> list[Step]:
         Step("create-again", "POST", path, one),
         Step("create-dry-run", "POST", f"{path}?dryRun=All", kind.build("dry")),
         Step("get-after-dry-run", "GET", f"{path}/{kind.name('dry')}"),
-        Step("get", "GET", here, pause_s=kind.pause_s),
+        Step("get", "GET", here, pause_s=kind.pause_s, until_text=kind.first_words),
         Step("get-missing", "GET", f"{path}/{kind.name('missing')}"),
         Step("get-table", "GET", here, headers=TABLE),
         Step("list", "GET", selected),

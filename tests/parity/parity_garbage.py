@@ -48,7 +48,13 @@ GARBAGE = Scenario(
                 until=200 if policy == "Foreground" else 404,
                 pause_s=0.3,
             ),
-            Step(f"{name}-held-after", "GET", f"{MAPS_AT}/{name}-held", pause_s=0.3),
+            Step(
+                f"{name}-held-after",
+                "GET",
+                f"{MAPS_AT}/{name}-held",
+                pause_s=0.3,
+                until_text="" if policy == "Orphan" else "deletionTimestamp",
+            ),
             Step(
                 f"{name}-release",
                 "PATCH",

@@ -14,6 +14,14 @@ TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 PARTIAL = {"Accept": "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"}
 CONTROLLED = ("deployments", "replicasets", "jobs", "resourcequotas", "nodes")
 CONTROLLED += ("customresourcedefinitions",)
+# Where a table shows them, or a later step would meet them half-written.
+FIRST_WORDS = {
+    "deployments": '"observedGeneration"',
+    "replicasets": '"observedGeneration"',
+    "jobs": '"Suspended"',
+    "resourcequotas": '"used"',
+    "customresourcedefinitions": '"Established"',
+}
 
 
 def container(**more: Any) -> dict[str, Any]:
@@ -64,6 +72,11 @@ class Kind:
     def pause_s(self) -> float:
         """Time that its controller takes to write its first words."""
         return 0.5 if self.plural in CONTROLLED else 0
+
+    @property
+    def first_words(self) -> str:
+        """What stands in an object once its controller has written to it."""
+        return FIRST_WORDS.get(self.plural, "")
 
     @property
     def api_version(self) -> str:

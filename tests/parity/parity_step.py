@@ -33,7 +33,7 @@ class Step:
     body
         An object, or a string that is sent as it is.
     until
-        Send it again until the answer has this code (for at most 20 s): for what takes its time.
+        Send it again until the answer has this code (for a minute at most): it takes its time.
     differs
         Name of the documented difference that its answer shows.
     token
@@ -136,7 +136,7 @@ class Api:
     def _connect(self, is_bare: bool) -> http.client.HTTPSConnection:
         if is_bare not in self._connections:
             context = self._bare if is_bare else self._context
-            made = http.client.HTTPSConnection(self._host, context=context, timeout=30)
+            made = http.client.HTTPSConnection(self._host, context=context, timeout=60)
             self._connections[is_bare] = made
         return self._connections[is_bare]
 
@@ -195,7 +195,7 @@ class Run:
             headers,
             token=self._fill(step.token),
         )
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + 60
         while True:
             answer = self._api.send(filled)
             is_done = step.until in (None, answer.code) and step.until_text in answer.text

@@ -16,7 +16,7 @@ def _reading_steps(kind: Kind) -> list[Step]:
     return [
         Step("create", "POST", path, one),
         Step("create-two", "POST", path, kind.build("two", labels={"parity": "{ns}", "tier": "b"})),
-        Step("get", "GET", here, pause_s=kind.pause_s),
+        Step("get", "GET", here, pause_s=kind.pause_s, until_text=kind.first_words),
         Step("get-partial", "GET", here, headers=PARTIAL),
         Step("get-xml", "GET", here, headers={"Accept": "application/xml"}),
         Step("list-page", "GET", f"{path}?labelSelector=parity={{ns}}&limit=1"),

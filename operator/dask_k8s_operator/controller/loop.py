@@ -58,6 +58,9 @@ HOUSEKEEPING_S = 5.0
 MANY_WORKERS = 100
 # How long the status that somebody else has written about an object of ours stands.
 OTHERS_STATUS_S = 1.0
+# An operator that has lost its lease may work on until it would have expired.
+WARY_S = 30.0
+WARY_LOOK_S = 5.0
 # What is decided about these after a status of ours is what was decided with it.
 DECIDED_WITHOUT_STATUS = (DASK_CLUSTERS, DASK_WORKER_GROUPS, DASK_AUTOSCALERS)
 # How long writes that are under way may take to finish when the operator ends.
@@ -152,7 +155,7 @@ class Controller:
         self._refusals: dict[Request, tuple[Refusal, ...]] = {}
         # Certificates that are not written yet, with those that were there when they were made.
         self._offered: dict[Request, tuple[Mapping[str, str] | None, Certificates]] = {}
-        self._drained: set[Request] = set()
+        self._wary_until: dict[Request, float] = {}
         self._agent_source = read_agent_source()
         self._on_reconciled = on_reconciled
 
@@ -184,7 +187,7 @@ class Controller:
         if item is None:
             self._refusals.pop(request, None)
             self._offered.pop(request, None)
-            self._drained.discard(request)
+            self._wary_until.pop(request, None)
             return
         plan = await self._decide(request, item)
         before = self._refusals.get(request, ())
@@ -197,12 +200,10 @@ class Controller:
             self.queue.add_failed(request)
         else:
             self._offered.pop(request, None)
-        if plan.drain or plan.undrain:
-            # Until a later look has seen what became of it, whatever the marks say by then.
-            self._drained.add(request)
         if plan.drain:
             await self._asker.drain(item, plan.drain)
         if plan.undrain:
+            self._wary_until[request] = self._around.monotonic() + WARY_S
             await self._asker.undrain(item, plan.undrain)
         if plan.look_again_s is not None:
             self.queue.add_after(request, plan.look_again_s)
@@ -220,8 +221,7 @@ class Controller:
             return decide_cluster(cluster, now, agent)
         if request.kind == DASK_WORKER_GROUPS:
             group = observe_group(self.cache, item, refusals)
-            if wants_report(group) or request in self._drained:
-                self._drained.discard(request)
+            if self._is_wary(request) or wants_report(group):
                 report = await self._asker.report(item)
                 neighbours = observe_neighbours(self.cache, item)
                 group = replace(group, report=report, neighbours=neighbours)
@@ -233,6 +233,17 @@ class Controller:
                 autoscaler = replace(autoscaler, target=target)
             return decide_autoscaler(autoscaler, now)
         return decide_job(observe_job(self.cache, item, refusals), now)
+
+    def _is_wary(self, request: Request) -> bool:
+        """Whether an operator of before may still drain workers that this one has taken back."""
+        until, now = self._wary_until.get(request), self._around.monotonic()
+        if until is None:
+            return False
+        if now < until:
+            self.queue.add_after(request, WARY_LOOK_S)
+        else:
+            del self._wary_until[request]
+        return True
 
     async def _look_up_certificates(
         self, request: Request, cluster: Manifest, now: float

@@ -59,12 +59,12 @@ async def test_a_cluster_of_bare_pods_computes_scales_and_leaves_nothing(
         env={"COLOUR": "blue"},
         asynchronous=True,
     ) as cluster:
-        await cluster.wait_for_workers(1, timeout=60)
+        await cluster.wait_for_workers(1, timeout=120)
         async with Client(cluster, asynchronous=True) as client:
             assert await client.submit(operator.add, 1, 2) == 3
             assert await client.submit(lambda: __import__("os").environ["COLOUR"]) == "blue"
             cluster.scale(2)
-            await cluster.wait_for_workers(2, timeout=60)
+            await cluster.wait_for_workers(2, timeout=120)
             assert all(
                 worker["nthreads"] == 2 and worker["memory_limit"] == 512 * 2**20
                 for worker in cluster.scheduler_info["workers"].values()
@@ -73,15 +73,15 @@ async def test_a_cluster_of_bare_pods_computes_scales_and_leaves_nothing(
             assert "Scheduler at" in logs["Scheduler"]
             assert sum("bare-worker" in pod for pod in logs) == 2
             await cluster.scale_down([0])
-            await wait_until(lambda: len(staying_pods(kubectl_json)) == 2, 30)
+            await wait_until(lambda: len(staying_pods(kubectl_json)) == 2)
         with pytest.raises(NameTakenError, match=f"{namespace}/bare-scheduler exists"):
             await KubeCluster(
                 build_template(dask_image), name="bare", namespace=namespace, asynchronous=True
             )
         assert len(staying_pods(kubectl_json)) == 2
-    await wait_until(lambda: not staying_pods(kubectl_json), 30, "all Pods are deleted")
+    await wait_until(lambda: not staying_pods(kubectl_json), 90, "all Pods are deleted")
     await wait_until(
-        lambda: not kubectl_json("get", "services", "-l", "app=dask")["items"], 30, "Service gone"
+        lambda: not kubectl_json("get", "services", "-l", "app=dask")["items"], what="Service gone"
     )
 
 
@@ -94,7 +94,7 @@ async def test_it_is_found_by_name_scaled_and_left_alone(
         found = {name: made async for name, made in discover_classic_clusters()}
     guest = await found["bare"].from_name("bare", **common)
     guest.scale(2)
-    await guest.wait_for_workers(2, timeout=60)
+    await guest.wait_for_workers(2, timeout=120)
     assert sorted(guest.observed, key=str) == [0, 1]
     await guest.close()
     assert len(staying_pods(kubectl_json)) == 3
@@ -126,7 +126,7 @@ spec:
         cluster.get_client() as client,
     ):
         cluster.adapt(minimum=0, maximum=2, interval="100 ms")
-        assert client.submit(operator.add, 1, 2).result(timeout=60) == 3
+        assert client.submit(operator.add, 1, 2).result(timeout=120) == 3
         assert cluster.dashboard_link.startswith("http://")
 
 
@@ -140,13 +140,13 @@ async def test_failures_are_said_with_their_reason_and_leave_nothing(
     common = {"namespace": namespace, "asynchronous": True}
     with pytest.raises(ImageNotFoundError, match=f"{namespace}/gone-scheduler"):
         await KubeCluster(build_template(missing_image), name="gone", **common)
-    await wait_until(lambda: not staying_pods(kubectl_json), 30)
+    await wait_until(lambda: not staying_pods(kubectl_json))
     broken = build_template(dask_image)
     broken.spec.containers[0].args = ["dask", "worker", "--no-such-option"]
     async with KubeCluster(broken, name="broken", n_workers=1, **common) as cluster:
         with pytest.raises(PodCrashedError, match="no-such-option"):
-            await cluster.wait_for_workers(1, timeout=60)
-    await wait_until(lambda: not staying_pods(kubectl_json), 30)
+            await cluster.wait_for_workers(1, timeout=120)
+    await wait_until(lambda: not staying_pods(kubectl_json))
 
 
 async def test_workers_end_with_a_scheduler_pod_that_somebody_deleted(
@@ -159,9 +159,9 @@ async def test_workers_end_with_a_scheduler_pod_that_somebody_deleted(
     async with KubeCluster(
         build_template(dask_image), name="bare", namespace=namespace, n_workers=1, asynchronous=True
     ) as cluster:
-        await cluster.wait_for_workers(1, timeout=60)
+        await cluster.wait_for_workers(1, timeout=120)
         kubectl("delete", "pod", "bare-scheduler", "--grace-period=1", "--wait=false")
-        await wait_until(lambda: not staying_pods(kubectl_json), 60, "the worker is deleted too")
+        await wait_until(lambda: not staying_pods(kubectl_json), 90, "the worker is deleted too")
 
 
 def test_certificates_of_the_templates_seal_it(namespace: str, dask_image: str) -> None:
@@ -189,7 +189,7 @@ def test_certificates_of_the_templates_seal_it(namespace: str, dask_image: str) 
         cluster.get_client() as client,
     ):
         assert cluster.scheduler_address.startswith("tls://")
-        assert client.submit(operator.add, 1, 2).result(timeout=60) == 3
+        assert client.submit(operator.add, 1, 2).result(timeout=120) == 3
 
 
 INSIDE = """
@@ -206,13 +206,13 @@ template.spec.containers[0].args[-1] = "5"  # the death time-out, which a nanny 
 template.spec.containers[0].args.append("--no-nanny")
 with KubeCluster(template, name="remote", n_workers=1) as cluster:
     with cluster.get_client() as client:
-        assert client.submit(operator.add, 1, 2).result(timeout=60) == 3
+        assert client.submit(operator.add, 1, 2).result(timeout=120) == 3
     assert cluster.scheduler_address.endswith(":8786"), "no tunnel inside"
 cluster = KubeCluster(
     template, name="local", n_workers=1, deploy_mode="local", dashboard_address=":0"
 )
 with cluster.get_client() as client:
-    assert client.submit(operator.mul, 6, 7).result(timeout=60) == 42
+    assert client.submit(operator.mul, 6, 7).result(timeout=120) == 42
 print("the story is told")
 sys.stdout.flush()
 os._exit(0)  # as a process ends that was killed: nothing is closed
@@ -243,12 +243,12 @@ async def test_pods_are_all_it_needs_and_workers_end_with_their_owner(
     assert not kubectl_json("get", "services", "-l", "app=dask")["items"]
     await wait_until(
         lambda: all(phase in ("Succeeded", "Failed") for phase in phases().values()),
-        60,
+        90,
         "the workers have seen that their scheduler is gone",
     )
     kubectl("delete", "pod", "notebook", "--wait=false")
     await wait_until(
-        lambda: not staying_pods(kubectl_json), 30, "they belong to the notebook's Pod"
+        lambda: not staying_pods(kubectl_json), 90, "they belong to the notebook's Pod"
     )
 
 
@@ -259,4 +259,4 @@ def test_a_template_leads_to_the_operator(namespace: str, dask_image: str) -> No
         cluster.get_client() as client,
     ):
         colour = client.submit(lambda: __import__("os").environ["COLOUR"])
-        assert colour.result(timeout=60) == "red"
+        assert colour.result(timeout=120) == "red"

@@ -109,9 +109,8 @@ def test_a_day_with_a_cluster(run: Run, run_process: RunProcess, namespace: str)
 
     _check_logs(run)
 
-    happened = run("events", "demo").stdout
+    happened = "\n".join(wait_for_lines(lambda: run("events", "demo"), "ScaledUp"))
     assert "DaskWorkerGroup/demo-default" in happened
-    assert "ScaledUp" in happened
     assert json.loads(run("events", "demo", "-o", "json").stdout)[-1]["object"]
 
     # Nobody answers.
@@ -165,7 +164,7 @@ def test_a_cluster_that_cannot_start_says_why_and_stays(
     assert "Error: " in failed.stderr
     assert missing_image in failed.stderr
     assert f"`dask-k8s delete demo -n {namespace}` removes it" in failed.stderr
-    assert f"{namespace}  demo  failing" in run("list").stdout
+    wait_for_lines(lambda: run("list"), f"{namespace}  demo  failing")
     assert "demo is gone" in run("delete", "demo", "--yes").stdout
 
 
@@ -232,10 +231,10 @@ def _check_forwarding(environment: dict[str, str]) -> None:
         scheduler, dashboard = (forwarding.stdout.readline() for _ in range(2))
         assert re.fullmatch(r"Scheduler at: tcp://127\.0\.0\.1:\d+\n", scheduler)
         address = dashboard.removeprefix("Dashboard at: ").strip()
-        with urllib.request.urlopen(address, timeout=20) as page:  # noqa: S310  it is http
+        with urllib.request.urlopen(address, timeout=90) as page:  # noqa: S310  it is http
             assert page.status == 200
         forwarding.send_signal(signal.SIGINT)
-        assert forwarding.wait(20) == 0
+        assert forwarding.wait(90) == 0
     finally:
         forwarding.kill()
         forwarding.communicate()

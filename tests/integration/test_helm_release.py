@@ -8,7 +8,6 @@ import json
 import operator
 import os
 import subprocess
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ from dask_k8s_jupyter import HelmCluster
 with HelmCluster("mine") as cluster, cluster.get_client() as client:
     assert cluster.scheduler_address.startswith("tcp://mine-dask-scheduler."), "no tunnel inside"
     cluster.scale(2)
-    cluster.wait_for_workers(2, timeout=60)
+    cluster.wait_for_workers(2, timeout=120)
     kept = client.map(operator.neg, range(10))
     assert sum(client.gather(kept)) == -45
     cluster.scale(1)
@@ -161,15 +160,6 @@ def lay_down(kubectl: Kubectl, manifests: list[Any]) -> None:
     kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
 
 
-def skip_without_controller(kubectl_json: Callable[..., Any], name: str) -> None:
-    """Skip where nobody acts on Deployments."""
-    deadline = time.monotonic() + 5
-    while not (kubectl_json("get", "deployment", name).get("status") or {}).get("replicas"):
-        if time.monotonic() > deadline:
-            pytest.skip("this Kubernetes keeps Deployments and makes no Pods of them")
-        time.sleep(0.2)
-
-
 def replicas_of(kubectl_json: Callable[..., Any], name: str) -> int:
     """How many Pods a Deployment asks for."""
     return int(kubectl_json("get", "deployment", name)["spec"]["replicas"])
@@ -179,16 +169,15 @@ def test_a_release_is_found_computes_scales_and_stays(
     kubectl: Kubectl, kubectl_json: Callable[..., Any], namespace: str, dask_image: str
 ) -> None:
     lay_down(kubectl, build_release("mine", namespace, dask_image))
-    skip_without_controller(kubectl_json, "mine-dask-scheduler")
     cluster = HelmCluster(release_name="mine", namespace=namespace)
     assert cluster.name == f"mine.{namespace}"
     assert cluster.dashboard_link.endswith("/status")
     with Client(cluster) as client:
-        cluster.wait_for_workers(1, timeout=60)
-        assert client.submit(operator.add, 1, 2).result(timeout=60) == 3
+        cluster.wait_for_workers(1, timeout=120)
+        assert client.submit(operator.add, 1, 2).result(timeout=120) == 3
         cluster.scale(2)
         cluster.scale(1, worker_group="high-mem")
-        cluster.wait_for_workers(3, timeout=60)
+        cluster.wait_for_workers(3, timeout=120)
         kept = client.map(operator.neg, range(30))
         assert sum(client.gather(kept)) == -435
         cluster.scale(1)
@@ -213,12 +202,11 @@ async def test_it_connects_by_name_is_discovered_and_is_used_from_inside(
     run_inside: Callable[..., Awaitable[str]],
 ) -> None:
     lay_down(kubectl, build_release("mine", namespace, dask_image, workers=0))
-    skip_without_controller(kubectl_json, "mine-dask-scheduler")
     found = {name: made async for name, made in discover_helm_releases()}
     made = found[f"mine.{namespace}"]
     async with made.from_name(f"mine.{namespace}", asynchronous=True) as cluster:
         await cluster.scale(1)
-        await cluster.wait_for_workers(1, timeout=60)
+        await cluster.wait_for_workers(1, timeout=120)
         async with Client(cluster, asynchronous=True) as client:
             assert await client.submit(operator.mul, 6, 7) == 42
     told = await run_inside(INSIDE, NEEDED_RULES)
@@ -253,13 +241,12 @@ def test_a_release_that_a_real_helm_installed_is_found(
         ],
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=120,
         env={**os.environ, "KUBECONFIG": str(kubeconfig), "HOME": str(tmp_path)},
     )
-    skip_without_controller(kubectl_json, "real-dask-scheduler")
     with HelmCluster("real", namespace=namespace) as cluster:
-        cluster.wait_for_workers(1, timeout=60)
+        cluster.wait_for_workers(1, timeout=120)
         with Client(cluster) as client:
-            assert client.submit(operator.add, 1, 2).result(timeout=60) == 3
+            assert client.submit(operator.add, 1, 2).result(timeout=120) == 3
         cluster.scale(0)
     assert replicas_of(kubectl_json, "real-dask-worker") == 0

@@ -71,7 +71,7 @@ async def start_server(
             except ApiError:
                 return False
 
-        await wait_until(listens, 60, "the server Pod listens")
+        await wait_until(listens, 90, "the server Pod listens")
 
     return start
 
@@ -125,7 +125,7 @@ async def test_an_answer_arrives_after_the_asker_stopped_writing(tunnel: PortFor
     reader, writer = await asyncio.open_connection(*tunnel.address)
     writer.write(b"Ehello")
     writer.write_eof()
-    assert await asyncio.wait_for(reader.read(), 10) == b"hello"
+    assert await asyncio.wait_for(reader.read(), 60) == b"hello"
     writer.close()
 
 
@@ -139,7 +139,7 @@ async def test_an_api_that_knows_no_streams_is_spoken_to_in_channels(
     reader, writer = await asyncio.open_connection(*tunnel.address)
     writer.write(b"Ehello")
     writer.write_eof()
-    assert await asyncio.wait_for(reader.read(), 10) == b"hello"
+    assert await asyncio.wait_for(reader.read(), 60) == b"hello"
     writer.close()
 
 
@@ -161,9 +161,9 @@ async def test_a_port_where_nobody_listens_ends_the_connection(
     dead = PortForward(kube_client, namespace, port=9, pod="server")
     async with dead as (host, port):
         reader, writer = await asyncio.open_connection(host, port)
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()
-        await wait_until(lambda: dead.error is not None, 10)
+        await wait_until(lambda: dead.error is not None)
 
 
 async def test_it_outlives_the_pod(
@@ -183,7 +183,7 @@ async def test_it_outlives_the_pod(
             return True
         return False
 
-    await wait_until(is_gone, 30)
+    await wait_until(is_gone)
     with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
         await _echo(tunnel, b"nobody")
     assert isinstance(tunnel.error, NotFoundError)

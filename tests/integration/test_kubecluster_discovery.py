@@ -74,7 +74,7 @@ async def test_dask_labextension_starts_scales_adapts_and_closes_it(
             assert model["name"] == "Mine"
             assert model["dashboard_link"].endswith("/status")
             cluster = manager._clusters[model["id"]]
-            await cluster.wait_for_workers(1, timeout=60)
+            await cluster.wait_for_workers(1, timeout=120)
             assert manager.list_clusters()[0]["workers"] == 1
             adapted = manager.adapt_cluster(model["id"], 1, 3)
             assert adapted["adapt"] == {"minimum": 1, "maximum": 3}

@@ -22,7 +22,7 @@ async def test_an_encrypted_cluster_just_works(namespace: str, dask_image: str) 
         name="demo", image=dask_image, n_workers=1, tls=True, **common
     ) as cluster:
         assert cluster.scheduler_address.startswith("tls://")
-        await cluster.wait_for_workers(1, timeout=60)
+        await cluster.wait_for_workers(1, timeout=120)
         async with cluster.get_client() as client:
             assert await client.submit(operator.add, 1, 2) == 3
         address, security = cluster.scheduler_address, cluster.security
@@ -43,13 +43,13 @@ async def test_a_cluster_rests_and_works_again(
 ) -> None:
     common: dict[str, Any] = {"namespace": namespace, "quiet": True, "asynchronous": True}
     async with KubeCluster(name="demo", image=dask_image, n_workers=1, **common) as cluster:
-        await cluster.wait(timeout=60)
+        await cluster.wait(timeout=120)
         await cluster.suspend()
-        await cluster.wait(timeout=60)
+        await cluster.wait(timeout=120)
         assert (await kube_client.list(PODS, namespace)).items == []
         with pytest.raises(ClusterSuspendedError, match="suspended"):
             await KubeCluster.from_name("demo", **common)
         await cluster.resume()
-        await cluster.wait_for_workers(1, timeout=60)
+        await cluster.wait_for_workers(1, timeout=120)
         async with cluster.get_client() as client:
             assert await client.submit(operator.add, 1, 2) == 3

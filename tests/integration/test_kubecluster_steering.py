@@ -45,7 +45,7 @@ async def test_waiting_ends_when_every_worker_of_every_group_is_ready(
         asynchronous=True,
     ) as cluster:
         await cluster.add_worker_group("extra", n_workers=1)
-        await cluster.wait(timeout=60)
+        await cluster.wait(timeout=120)
         assert len(cluster.scheduler_info["workers"]) == 2
         pods = (await kube_client.list(PODS, namespace)).items
         assert len(pods) == 3
@@ -100,13 +100,13 @@ async def test_other_versions_there_are_said_in_one_warning(
         async with KubeCluster(
             custom_cluster_spec=spec, namespace=namespace, quiet=True, asynchronous=True
         ) as cluster:
-            await cluster.wait_for_workers(1, timeout=60)
+            await cluster.wait_for_workers(1, timeout=120)
 
             def told() -> list[str]:
                 kinds = (errors.VersionMismatchWarning, distributed.versions.VersionMismatchWarning)
                 return [str(w.message) for w in caught if issubclass(w.category, kinds)]
 
-            await wait_until(told, 20, "the versions are compared")
+            await wait_until(told, what="the versions are compared")
             async with cluster.get_client():
                 pass
     (said,) = told()

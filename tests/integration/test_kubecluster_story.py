@@ -34,10 +34,10 @@ def test_a_cluster_is_made_computes_scales_adapts_and_goes(
         name="demo", namespace=namespace, image=dask_image, n_workers=2, quiet=True
     )
     with cluster.get_client() as client:
-        assert client.submit(operator.add, 1, 2).result(timeout=60) == 3
-        cluster.wait_for_workers(2, timeout=60)
+        assert client.submit(operator.add, 1, 2).result(timeout=120) == 3
+        cluster.wait_for_workers(2, timeout=120)
         cluster.scale(4)
-        cluster.wait_for_workers(4, timeout=60)
+        cluster.wait_for_workers(4, timeout=120)
         assert sum(client.gather(client.map(operator.neg, range(100)))) == -4950
         cluster.adapt(minimum=1, maximum=4)
         assert kubectl_json("get", "daskautoscaler", "demo")["spec"] == {
@@ -108,7 +108,7 @@ async def test_worker_groups_come_scale_and_go(
         asynchronous=True,
     ) as cluster:
         await cluster.add_worker_group("extra", n_workers=1, resources={"limits": {"cpu": "1"}})
-        await cluster.wait_for_workers(1, timeout=60)
+        await cluster.wait_for_workers(1, timeout=120)
         group = await kube_client.get(DASK_WORKER_GROUPS, "demo-extra", namespace)
         container = group["spec"]["worker"]["spec"]["containers"][0]
         assert {"name": "COLOUR", "value": "blue"} in container["env"]
@@ -150,8 +150,9 @@ async def test_it_survives_a_scheduler_that_is_replaced(
         quiet=True,
         asynchronous=True,
     ) as cluster:
-        await cluster.wait_for_workers(1, timeout=60)
+        await cluster.wait_for_workers(1, timeout=120)
         before = await kube_client.get(PODS, "demo-scheduler", namespace)
+        old_id = cluster.scheduler_info["id"]
         await kube_client.delete(PODS, "demo-scheduler", namespace, grace_period_s=0)
 
         async def is_replaced() -> bool:
@@ -161,10 +162,9 @@ async def test_it_survives_a_scheduler_that_is_replaced(
                 return False
             return bool(pod["metadata"]["uid"] != before["metadata"]["uid"])
 
-        await wait_until(is_replaced, 60, "the scheduler Pod is made again")
-        old_id = cluster.scheduler_info["id"]
-        await wait_until(lambda: cluster.scheduler_info["id"] != old_id, 60, "it knows the new one")
-        await cluster.wait_for_workers(1, timeout=60)
+        await wait_until(is_replaced, what="the scheduler Pod is made again")
+        await wait_until(lambda: cluster.scheduler_info["id"] != old_id, what="it knows the other")
+        await cluster.wait_for_workers(1, timeout=120)
         async with Client(cluster, asynchronous=True) as client:
             assert await client.submit(operator.add, 1, 2) == 3
 

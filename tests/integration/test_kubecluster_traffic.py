@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
+from pathlib import Path
 
 import pytest
 from distributed import Client
@@ -19,12 +20,22 @@ MEGABYTE = 1 << 20
 BLOCKED_S = 2.0
 
 
+def _read_queued_s() -> float:
+    """How long this thread has waited for a processor that others had; 0 where nobody counts."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
+
+
 async def _measure_longest_block(until: asyncio.Event) -> float:
     loop, longest_s = asyncio.get_running_loop(), 0.0
     while not until.is_set():
-        began = loop.time()
+        began, queued_s = loop.time(), _read_queued_s()
         await asyncio.sleep(0.01)
-        longest_s = max(longest_s, loop.time() - began)
+        # What a busy machine takes is nobody's doing here.
+        held_s = loop.time() - began - (_read_queued_s() - queued_s)
+        longest_s = max(longest_s, held_s)
     return longest_s
 
 
@@ -59,7 +70,7 @@ async def _carry(
         ) as cluster,
         cluster.get_client() as client,
     ):
-        await cluster.wait_for_workers(1, timeout=60)
+        await cluster.wait_for_workers(1, timeout=120)
         watching = asyncio.ensure_future(_measure_longest_block(is_over))
         for number in range(sent):
             await _send(client, number, piece_bytes)

@@ -66,11 +66,11 @@ def program(request: pytest.FixtureRequest) -> str:
 def run(program: str, kubeconfig: Path, namespace: str) -> Callable[..., str]:
     """Run this kubectl in the test's namespace; returns what it prints."""
 
-    def call(*arguments: str, stdin: str | None = None, code: int = 0) -> str:
+    def call(*arguments: str, stdin: str | None = None, code: int | None = 0) -> str:
         command = [program, f"--kubeconfig={kubeconfig}", f"--namespace={namespace}", *arguments]
-        ended = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
+        ended = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120)
         said = ended.stdout + ended.stderr
-        assert ended.returncode == code, f"{' '.join(arguments)}: {said}"
+        assert code in (None, ended.returncode), f"{' '.join(arguments)}: {said}"
         return said
 
     return call
@@ -90,7 +90,7 @@ def follow(
             started.append(subprocess.Popen(command, stdout=out, stderr=out))
 
         def wait_for(words: str) -> str:
-            ends = time.monotonic() + 30
+            ends = time.monotonic() + 90
             while words not in told.read_text() and time.monotonic() < ends:
                 time.sleep(0.05)
             assert words in told.read_text(), f"{' '.join(arguments)}: {told.read_text()}"
@@ -140,7 +140,7 @@ def test_logs_are_followed_and_ports_forwarded(run, follow, dask_image):
     forwarded = follow("port-forward", "service/web", ":8080")("Forwarding from 127.0.0.1:")
     port = int(forwarded.split("127.0.0.1:")[1].split(" ")[0])
     logs = follow("logs", "-f", "deployment/web")
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         client.sendall(b"GET /no-such-page HTTP/1.0\r\n\r\n")
         assert b"404" in client.recv(4096)
     logs("GET /no-such-page")
@@ -191,7 +191,11 @@ def test_who_may_do_what_is_told_and_enforced(run, namespace):
     run("create", "role", "reader", "--verb=get,list", "--resource=pods")
     run("create", "rolebinding", "reader", "--role=reader", f"--serviceaccount={namespace}:reader")
     reader = f"--as=system:serviceaccount:{namespace}:reader"
-    assert "yes" in run("auth", "can-i", "list", "pods", reader)
+    # A real API server reads its rules from a watch.
+    ends = time.monotonic() + 90
+    while "yes" not in run("auth", "can-i", "list", "pods", reader, code=None):
+        assert time.monotonic() < ends, "the role is not known"
+        time.sleep(0.1)
     assert "no" in run("auth", "can-i", "delete", "pods", reader, code=1)
     assert "[get list]" in run("auth", "can-i", "--list", reader)
     refused = run("delete", "pod", "any", reader, code=1)
@@ -205,10 +209,7 @@ def test_a_quota_that_is_full_refuses_the_next_pod(run, dask_image):
     command = ("--restart=Never", f"--image={dask_image}", "--image-pull-policy=IfNotPresent")
     sleep = ("--command", "--", "sleep", "600")
     # The count of a real cluster is written by a controller, a moment later.
-    for _ in range(50):
-        if "used" in run("get", "quota", "small", "-o", "json"):
-            break
-        time.sleep(0.1)
+    run("wait", "--for=jsonpath={.status.used.pods}=0", "--timeout=60s", "quota/small")
     run("run", "first", *command, *sleep)
     refused = run("run", "second", *command, *sleep, code=1)
     assert "exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1" in refused
@@ -263,7 +264,7 @@ async def test_a_list_is_applied_and_an_object_is_served_in_every_version(
     group = f"{namespace}.example.com"
     kubectl("apply", "-f", "-", stdin=WIDGETS % {"group": group})
     try:
-        kubectl("wait", "--for=condition=Established", "--timeout=20s", f"crd/widgets.{group}")
+        kubectl("wait", "--for=condition=Established", "--timeout=90s", f"crd/widgets.{group}")
         await wait_until(lambda: "widgets" in kubectl("api-resources", f"--api-group={group}"))
         said = [
             kubectl("apply", "-f", "-", stdin=LIST % {"group": group, "text": text, "size": size})
@@ -294,5 +295,7 @@ async def test_a_list_is_applied_and_an_object_is_served_in_every_version(
 
 def test_the_node_has_the_version_of_its_api_server(kubectl: Callable[..., str]) -> None:
     server = json.loads(kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
-    (node, *_) = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
-    assert node["status"]["nodeInfo"]["kubeletVersion"] == server
+    nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+    # Other tests pretend to have nodes, which say nothing of themselves.
+    said = {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes} - {""}
+    assert said == {server}

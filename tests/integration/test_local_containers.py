@@ -22,7 +22,7 @@ from dask_k8s_operator.resources.kinds import PODS
 pytestmark = pytest.mark.local_only("it is about the embedded node alone")
 
 MakeContainer = Callable[..., Container]
-SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_a_container_told_to_end_while_its_process_is_made_ends(
     await reached.wait()
     await container.stop(5.0)
     go_on.set()
-    await asyncio.wait_for(life, 20)
+    await asyncio.wait_for(life, 90)
     # SIGTERM, as for any other that is told to end.
     assert container.status.state["terminated"]["exitCode"] == 143
 
@@ -77,7 +77,7 @@ async def test_a_container_told_to_end_while_its_process_is_made_ends(
 )
 async def test_a_zero_byte_is_a_start_error(make_container: MakeContainer, spec: Any) -> None:
     container = make_container("Never", **{"command": ["true"], **spec})
-    await asyncio.wait_for(container.run(), 20)
+    await asyncio.wait_for(container.run(), 90)
     ended = container.status.state["terminated"]
     assert (ended["reason"], ended["exitCode"]) == ("StartError", 128)
 
@@ -100,7 +100,7 @@ async def test_a_followed_log_ends_when_its_client_leaves(
             following.remove(path)
 
     monkeypatch.setattr(server, "read_log", read_log)
-    script = ["sh", "-c", "echo hello; sleep 60"]
+    script = ["sh", "-c", "echo hello; sleep 600"]
     main = {"name": "main", "image": dask_image, "command": script}
     spec = {"containers": [main], "terminationGracePeriodSeconds": 0}
     await kube_client.create(PODS, {"metadata": {"name": "talker"}, "spec": spec}, namespace)
@@ -114,4 +114,4 @@ async def test_a_followed_log_ends_when_its_client_leaves(
         assert (await anext(aiter(lines))).startswith("hello")
         assert following
     # Nothing more is written: only looking whether the client is there can end it.
-    await wait_until(lambda: not following, 20)
+    await wait_until(lambda: not following)

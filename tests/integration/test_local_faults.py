@@ -102,6 +102,7 @@ async def test_a_dropped_watch_is_resumed_and_a_compacted_one_is_read_anew(
     kube.faults.drop_watches()
     await client.create(CONFIG_MAPS, config_map("a"), "default")
     await wait_until(lambda: ("default", "a") in informer.objects)
+    # Dropped before the creation: it came by another one.
     assert client.usage.answers["watch", "configmaps", 200] > watches
     assert client.usage.answers["list", "configmaps", 200] == lists
     kube.faults.compact()

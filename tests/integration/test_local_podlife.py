@@ -60,7 +60,12 @@ def wait_for(kube_client: KubeClient, namespace: str, wait_until: WaitUntil) -> 
 
 
 async def test_volumes_are_where_a_container_looks_for_them(
-    create: Create, wait_for: WaitFor, kube_client: KubeClient, namespace: str, kubectl: Kubectl
+    create: Create,
+    wait_for: WaitFor,
+    wait_until: WaitUntil,
+    kube_client: KubeClient,
+    namespace: str,
+    kubectl: Kubectl,
 ) -> None:
     conf = {"metadata": {"name": "conf"}, "data": {"a.txt": "from a map\n"}}
     await kube_client.create(CONFIG_MAPS, conf, namespace)
@@ -106,8 +111,9 @@ async def test_volumes_are_where_a_container_looks_for_them(
     )
     await wait_for("full", "Running")
     assert kubectl("exec", "full", "--", "cat", "/etc/conf/a.txt") == "from a map\n"
-    logs = kubectl("logs", "full").splitlines()
-    assert logs == ["from the first", "from a map", "from a secret", 'app="full"', "0", "token"]
+    said = ["from the first", "from a map", "from a secret", 'app="full"', "0", "token"]
+    # A container runs before it has said anything.
+    await wait_until(lambda: kubectl("logs", "full").splitlines() == said)
 
 
 async def test_a_volume_whose_source_is_missing_keeps_the_pod_waiting_and_says_so(
@@ -176,6 +182,8 @@ async def test_init_containers_run_in_order_and_again_until_they_succeed(
         return kubectl("get", "pod", "ordered").splitlines()[1].split()[2]
 
     await wait_until(lambda: status() == "Init:1/2")
+    running = "jsonpath={.status.initContainerStatuses[1].state.running}"
+    await wait_until(lambda: kubectl("get", "pod", "ordered", "-o", running))
     kubectl("exec", "ordered", "-c", "two", "--", "touch", "/work/go")
     ended = await wait_for("ordered", "Succeeded")
     assert kubectl("logs", "ordered", "-c", "main") == "a\na\nb\n"
@@ -230,14 +238,16 @@ async def test_hooks_run_after_the_start_and_before_the_end(
 ) -> None:
     script = (
         "while [ ! -e /work/hello ]; do sleep 0.1; done; echo hello;"
-        "while [ ! -e /work/bye ]; do sleep 0.1; done; echo goodbye; exec sleep 600"
+        "while [ ! -e /work/bye ]; do sleep 0.1; done; echo goodbye;"
+        "trap 'exit 0' TERM; touch /work/said; while :; do sleep 0.1; done"
     )
-    goodbye = ["sh", "-c", "touch /work/bye; sleep 1"]
+    # It ends when it was heard, however long that takes: what comes after it ends the container.
+    goodbye = ["sh", "-c", "touch /work/bye; while [ ! -e /work/said ]; do sleep 0.1; done"]
     lifecycle = {
         "postStart": {"exec": {"command": ["touch", "/work/hello"]}},
         "preStop": {"exec": {"command": goodbye}},
     }
-    pod = {"volumes": [{"name": "work", "emptyDir": {}}], "terminationGracePeriodSeconds": 3}
+    pod = {"volumes": [{"name": "work", "emptyDir": {}}], "terminationGracePeriodSeconds": 60}
     await create("polite", script, pod=pod, volumeMounts=[WORK], lifecycle=lifecycle)
     await wait_for("polite", "Running")
     said: list[str] = []
@@ -249,7 +259,7 @@ async def test_hooks_run_after_the_start_and_before_the_end(
     following = asyncio.ensure_future(follow())
     await wait_until(lambda: said)
     await kube_client.delete(PODS, "polite", namespace)
-    await asyncio.wait_for(following, 30)
+    await asyncio.wait_for(following, 90)
     assert said == ["hello", "goodbye"]
 
 

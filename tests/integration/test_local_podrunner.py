@@ -94,13 +94,13 @@ async def _until(is_true: Callable[[], Any]) -> None:
         while not is_true():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
-    await asyncio.wait_for(look(), 20)
+    await asyncio.wait_for(look(), 90)
 
 
 async def _delete(runner: PodRunner, life: asyncio.Future[None]) -> None:
     marked = {**runner.pod["metadata"], "deletionGracePeriodSeconds": 0}
     runner.note_deletion({**runner.pod, "metadata": marked})
-    await asyncio.wait_for(life, 20)
+    await asyncio.wait_for(life, 90)
 
 
 async def test_the_last_status_and_the_removal_are_written_though_the_api_was_away(
@@ -156,7 +156,7 @@ def test_a_start_that_is_interrupted_leaves_nothing_behind() -> None:
             await asyncio.sleep(60)
 
     def interrupt() -> None:
-        began.wait(20)
+        began.wait(90)
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)

@@ -15,6 +15,7 @@ from dask_k8s_operator.resources.kinds import PODS, SERVICES
 Kubectl = Callable[..., str]
 WaitUntil = Callable[..., Awaitable[Any]]
 MakePod = Callable[..., Awaitable[dict[str, Any]]]
+HELD = "dask-k8s-jupyter.test/held"
 
 ECHO = """
 import asyncio
@@ -141,7 +142,7 @@ async def test_an_image_that_is_missing_is_backed_off_from(
         reasons.add(waiting.get("reason"))
         return "ImagePullBackOff" in reasons
 
-    await wait_until(backs_off, 60)
+    await wait_until(backs_off)
     assert reasons <= {None, "ContainerCreating", "ErrImagePull", "ImagePullBackOff"}
     with pytest.raises(AssertionError, match="trying and failing to pull image"):
         kubectl("logs", "noimage")
@@ -193,7 +194,7 @@ async def test_a_container_without_its_secret_says_which(
     async def ended() -> bool:
         return "terminated" in ((await state_of("configured")).get("state") or {})
 
-    await wait_until(ended, 60)
+    await wait_until(ended)
     assert kubectl("logs", "configured") == "found\n"
 
 
@@ -214,9 +215,14 @@ async def test_a_deleted_pod_may_end_politely_and_is_killed_when_it_does_not(
     )
     for name in ("polite", "stubborn"):
         await wait_for_phase(kube_client, namespace, wait_until, name, "Running")
+    await kube_client.patch(PODS, "stubborn", {"metadata": {"finalizers": [HELD]}}, namespace)
     kubectl("delete", "pod", "polite", "stubborn", "--wait=false")
+    # It is held, so that it can be looked at however soon it is killed.
     assert "Terminating" in kubectl("get", "pod", "stubborn")
-    await wait_until(lambda: kubectl("get", "pods", "-o", "name") == "", 20)
+    code = "jsonpath={.status.containerStatuses[0].state.terminated.exitCode}"
+    await wait_until(lambda: kubectl("get", "pod", "stubborn", "-o", code) == "137")
+    await kube_client.patch(PODS, "stubborn", {"metadata": {"finalizers": None}}, namespace)
+    await wait_until(lambda: kubectl("get", "pods", "-o", "name") == "")
 
 
 async def test_a_readiness_probe_decides_whom_a_service_name_leads_to(
@@ -237,7 +243,7 @@ async def test_a_readiness_probe_decides_whom_a_service_name_leads_to(
         ports=[{"name": "web", "containerPort": 8000}],
         readinessProbe=probe,
     )
-    kubectl("wait", "--for=condition=Ready", "--timeout=30s", "pod/web")
+    kubectl("wait", "--for=condition=Ready", "--timeout=90s", "pod/web")
     script = (
         "import urllib.request as u;"
         f"print([u.urlopen('http://'+h).status for h in ('web', 'web.{namespace}', "
@@ -278,7 +284,7 @@ async def test_kubectls_own_port_forward_reaches_the_pod(
 ) -> None:
     probe = {"tcpSocket": {"port": 9000}, "periodSeconds": 1}
     await make_pod("echo", command=["python", "-c", ECHO], readinessProbe=probe)
-    kubectl("wait", "--for=condition=Ready", "--timeout=30s", "pod/echo")
+    kubectl("wait", "--for=condition=Ready", "--timeout=90s", "pod/echo")
     forward = await asyncio.create_subprocess_exec(
         *("kubectl", f"--kubeconfig={kubeconfig}", f"--namespace={namespace}"),
         *("port-forward", "pod/echo", ":9000"),
@@ -286,11 +292,11 @@ async def test_kubectls_own_port_forward_reaches_the_pod(
     )
     try:
         assert forward.stdout is not None
-        line = (await asyncio.wait_for(forward.stdout.readline(), 20)).decode()
+        line = (await asyncio.wait_for(forward.stdout.readline(), 90)).decode()
         port = int(line.split("127.0.0.1:")[1].split()[0])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"hello")
-        assert await asyncio.wait_for(reader.readexactly(5), 10) == b"hello"
+        assert await asyncio.wait_for(reader.readexactly(5), 60) == b"hello"
         writer.close()
         await writer.wait_closed()
     finally:

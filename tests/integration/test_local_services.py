@@ -103,7 +103,7 @@ async def test_a_services_addresses_lead_to_its_ready_pods_and_to_their_successo
     def answers() -> set[str]:
         return set(kubectl("exec", "bad", "--", "python", "-c", ASK, *urls).strip().split("|"))
 
-    kubectl("wait", "--for=jsonpath={.status.phase}=Running", "--timeout=30s", "pod/bad")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Running", "--timeout=90s", "pod/bad")
     await wait_until(lambda: are(["good"], ["bad"]))
     ready = "jsonpath={.items[*].endpoints[?(@.conditions.ready==true)].targetRef.name}"
     await wait_until(lambda: kubectl("get", "endpointslices", "-o", ready) == "good")

@@ -22,7 +22,7 @@ async def compute_scale_and_rest():
         await cluster.scale(1)
         await cluster.adapt(minimum=1, maximum=2)
         await cluster.suspend()
-        await cluster.wait(timeout=60)
+        await cluster.wait(timeout=120)
         await cluster.resume()
         async with cluster.get_client() as client:
             assert await client.submit(operator.add, 1, 2) == 3
@@ -53,4 +53,4 @@ async def test_a_pod_with_the_users_role_makes_uses_and_closes_clusters(
 ) -> None:
     told = await run_inside(SCRIPT.format(image=dask_image), "dask-user")
     assert told.splitlines()[-1] == "the story is told"
-    await wait_until(lambda: not kubectl("get", "dsk", "-o", "name"), 30, "the clusters are gone")
+    await wait_until(lambda: not kubectl("get", "dsk", "-o", "name"), what="the clusters are gone")

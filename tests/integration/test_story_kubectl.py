@@ -26,7 +26,7 @@ async def test_the_documentations_manifest_runs_unchanged_scales_and_goes(
 ) -> None:
     needs_the_documentations_image()
     assert "daskcluster.kubernetes.dask.org/simple created" in kubectl("apply", "-f", str(MANIFEST))
-    kubectl("wait", "--for=condition=Ready", "--timeout=60s", "dsk/simple")
+    kubectl("wait", "--for=condition=Ready", "--timeout=110s", "dsk/simple")
 
     listed = kubectl("get", "dsk,daskworkergroups,pods,svc")
     for name in (
@@ -51,17 +51,17 @@ async def test_the_documentations_manifest_runs_unchanged_scales_and_goes(
             if condition["type"] == "Ready"
         )
 
-    await wait_until(lambda: ready_workers() == 5, 60, "five workers ready")
+    await wait_until(lambda: ready_workers() == 5, 120, "five workers ready")
     cluster = await wait_until(
         lambda: (c := kubectl_json("get", "dsk", "simple"))["status"]["workers"]["ready"] == 5 and c
     )
     assert cluster["status"]["phase"] == "Running"
 
     await wait_until(
-        lambda: kubectl("logs", "simple-scheduler").count("Register worker") >= 5, 30, "the log"
+        lambda: kubectl("logs", "simple-scheduler").count("Register worker") >= 5, what="the log"
     )
 
     assert "deleted" in kubectl("delete", "dsk", "simple")
     await wait_until(
-        lambda: not kubectl("get", "pods,svc,daskworkergroups", "-o", "name"), 60, "all gone"
+        lambda: not kubectl("get", "pods,svc,daskworkergroups", "-o", "name"), what="all gone"
     )

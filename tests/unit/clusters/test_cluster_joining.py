@@ -90,7 +90,7 @@ async def test_the_scheduler_is_asked_when_it_told_of_a_change_and_not_otherwise
     await settle()
     assert (cluster.questions, pauses) == (3, [None, None, None])
     cluster.join("two")
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 60)
     assert set(cluster.scheduler_info["workers"]) == {"one", "paused", "two"}
 
 
@@ -104,7 +104,7 @@ async def test_a_worker_that_has_joined_and_is_about_to_run_is_waited_for(
     await settle()
     # That it runs now, the scheduler tells nobody.
     cluster.workers["two"] = {"status": "running"}
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 60)
     assert pauses == [None, SETTLE_S]
 
 
@@ -114,7 +114,7 @@ async def test_a_pod_that_cannot_start_ends_the_wait() -> None:
     pods.failure = PodCrashedError("out of licences")
     pods.changes.tell()
     with pytest.raises(PodCrashedError, match="out of licences"):
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 60)
 
 
 async def test_time_that_is_up_says_how_many_have_joined() -> None:
@@ -122,7 +122,7 @@ async def test_time_that_is_up_says_how_many_have_joined() -> None:
     cluster.join("one")
     waiting = await start_waiting(cluster, Pods(), "1 ms")
     with pytest.raises(StartTimeoutError, match="a/b: 1 of 2 workers have joined within"):
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 60)
 
 
 async def test_bad_numbers_are_named() -> None:

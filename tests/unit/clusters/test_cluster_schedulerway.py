@@ -78,7 +78,7 @@ async def test_an_address_that_nobody_answers_at_is_no_way() -> None:
 async def test_a_node_that_has_yet_to_hear_of_the_scheduler_is_asked_again() -> None:
     with socket.socket() as late:
         late.bind(("127.0.0.1", 0))
-        asking = asyncio.ensure_future(answers(late.getsockname(), timeout_s=10))
+        asking = asyncio.ensure_future(answers(late.getsockname(), timeout_s=60))
         await asyncio.sleep(0)
         late.listen()
         assert await asking

@@ -99,7 +99,7 @@ async def play(api: ScriptedApi) -> tuple[Informer, Told]:
         random_fraction=lambda: 1.0,
     )
     task = asyncio.ensure_future(informer.run())
-    await asyncio.wait_for(api.is_exhausted.wait(), 5)
+    await asyncio.wait_for(api.is_exhausted.wait(), 60)
     task.cancel()
     return informer, told
 
@@ -209,7 +209,7 @@ async def test_a_listener_that_fails_does_not_end_the_watch(
 
     informer = Informer(api, PODS, "default", on_change=fail)  # type: ignore[arg-type]
     task = asyncio.ensure_future(informer.run())
-    await asyncio.wait_for(api.is_exhausted.wait(), 5)
+    await asyncio.wait_for(api.is_exhausted.wait(), 60)
     task.cancel()
     assert len(informer.objects) == 2
     assert "on_change failed for Pod default/b" in caplog.text

@@ -18,5 +18,5 @@ async def test_a_connection_that_never_ends_is_not_waited_for(
     session = client._transport._session
     close = session.close
     monkeypatch.setattr(session, "close", asyncio.Event().wait)
-    await asyncio.wait_for(client.close(), 10)
+    await asyncio.wait_for(client.close(), 60)
     await close()

@@ -132,19 +132,21 @@ async def test_streams_of_asyncio_begin_with_what_came_before_them() -> None:
 
 async def test_a_caller_that_reads_slowly_after_its_last_word_gets_the_whole_answer() -> None:
     async with _tunnel(linger_s=0.05) as tunnel:
-        tunnel.caller.shutdown(socket.SHUT_WR)
-        await asyncio.wait_for(asyncio.shield(tunnel.local.has_stopped), 10)
+        # Once the tunnel has spoken, it has taken the connection.
+        await asyncio.get_running_loop().sock_recv(tunnel.api, 1)
         tunnel.local.pause_writing()
+        tunnel.caller.shutdown(socket.SHUT_WR)
+        await asyncio.wait_for(asyncio.shield(tunnel.local.has_stopped), 60)
         done, _ = await asyncio.wait((tunnel.carrying,), timeout=0.2)
         assert not done
         tunnel.local.resume_writing()
-        await asyncio.wait_for(tunnel.carrying, 10)
+        await asyncio.wait_for(tunnel.carrying, 60)
 
 
 async def test_a_pod_that_never_stops_talking_holds_no_connection_of_a_caller_that_left() -> None:
     async with _tunnel() as tunnel:
         tunnel.local.transport.abort()
-        await asyncio.wait_for(tunnel.carrying, 10)
+        await asyncio.wait_for(tunnel.carrying, 60)
 
 
 async def test_whoever_made_the_connection_to_the_api_is_told_of_its_end() -> None:
@@ -152,7 +154,7 @@ async def test_whoever_made_the_connection_to_the_api_is_told_of_its_end() -> No
         # Once the tunnel has spoken, it has taken the connection.
         await asyncio.get_running_loop().sock_recv(tunnel.api, 1)
         tunnel.handler.transport.close()
-        await asyncio.wait_for(tunnel.carrying, 10)
+        await asyncio.wait_for(tunnel.carrying, 60)
         assert await asyncio.wait_for(tunnel.handler.lost, 10) is None
 
 

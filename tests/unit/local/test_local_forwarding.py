@@ -84,11 +84,11 @@ async def test_a_pod_that_reads_no_more_keeps_no_other_connection_waiting(send, 
     async def open_stream(port):
         return Stream(send, is_over)
 
-    await asyncio.wait_for(SpdySession(Client(), open_stream).run(), 20)
+    await asyncio.wait_for(SpdySession(Client(), open_stream).run(), 60)
 
 
 async def test_a_port_where_nobody_listens_keeps_no_other_connection_waiting():
     async def open_stream(port):
         raise StreamRefused("connection refused")
 
-    await asyncio.wait_for(SpdySession(Client(), open_stream).run(), 20)
+    await asyncio.wait_for(SpdySession(Client(), open_stream).run(), 60)

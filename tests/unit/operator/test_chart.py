@@ -76,7 +76,7 @@ def template(helm_program):
     def run(*settings, namespace="ns"):
         place = ("--namespace", namespace)
         arguments = [helm_program, "template", "r", str(CHART), *place, *settings]
-        done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         documents = [document for document in yaml.safe_load_all(done.stdout) if document]
         return {
@@ -109,7 +109,7 @@ def test_the_generated_parts_of_the_chart_are_up_to_date():
 
 def test_helm_finds_nothing_to_say_against_the_chart(helm_program):
     done = subprocess.run(
-        [helm_program, "lint", "--strict", str(CHART)], capture_output=True, text=True, timeout=60
+        [helm_program, "lint", "--strict", str(CHART)], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -190,6 +190,6 @@ def test_the_network_policy_is_the_one_of_the_manifests(template):
 )
 def test_a_value_that_cannot_work_is_refused_by_name(helm_program, setting):
     arguments = [helm_program, "template", "r", str(CHART), "--set", setting]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
     assert done.returncode != 0
     assert setting.split("=")[0].split(".")[-1] in done.stderr

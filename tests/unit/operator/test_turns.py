@@ -117,7 +117,7 @@ class Part:
             self.told.set()
             self.given_s = grace_s()
             # The other one is told before this one has ended.
-            await asyncio.wait_for(self.others[0].told.wait(), 5)
+            await asyncio.wait_for(self.others[0].told.wait(), 60)
             if self.failure:
                 raise self.failure from None
             raise
@@ -147,7 +147,7 @@ class Turn:
     async def run(self):
         running = asyncio.ensure_future(self.operator.run())
         over = asyncio.ensure_future(self.over.wait())
-        await asyncio.wait((running, over), timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((running, over), timeout=60, return_when=asyncio.FIRST_COMPLETED)
         over.cancel()
         running.cancel()
         await running

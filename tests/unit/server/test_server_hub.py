@@ -176,7 +176,7 @@ async def test_a_fault_of_ours_leaves_nobody_waiting(monkeypatch, caplog):
 
     hub = StoreHub(connect_wrongly)
     store = hub.borrow("a")
-    await asyncio.wait_for(store.answered.wait(), 5)
+    await asyncio.wait_for(store.answered.wait(), 60)
     assert store.problem.message == "a fault"
     await hub.close()
 

@@ -113,7 +113,7 @@ async def test_a_change_after_a_quiet_moment_is_told_without_a_call(scene):
     told = asyncio.Event()
     scene.store.subscribe(lambda change: told.set())
     scene.clusters.put(make_cluster())
-    await asyncio.wait_for(told.wait(), 5)
+    await asyncio.wait_for(told.wait(), 60)
 
 
 async def test_what_looks_the_same_is_not_told_again(scene):
@@ -209,11 +209,14 @@ class TestSilence:
         scene.clusters.put(make_cluster())
         scene.store.flush()
         assert scene.store._silence_at is None
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         for name in ("a", "b"):
             scene.clusters.put(make_cluster(name, uid=name, status={}))
         scene.store.flush()
-        due_s = scene.store._silence_at.when() - asyncio.get_running_loop().time()
-        assert 9 < due_s < 11
+        due_s = scene.store._silence_at.when() - began
+        # However long that took.
+        assert 9 < due_s < 11 + loop.time() - began
 
     async def test_counts_from_the_edit_and_not_from_the_creation(self, scene):
         scene.clusters.put(make_cluster(created=START - timedelta(days=1)))

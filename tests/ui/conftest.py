@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from typing import Any, TypeVar
 import pytest
 import yaml
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from ports import hold_port
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 BIN = Path(sys.executable).parent
@@ -42,10 +42,15 @@ UP_SAYS = re.compile(
     r"(?s)(?P<url>http://\S+/lab\S*token=\S+).*export KUBECONFIG=(?P<kubeconfig>\S+)\n"
 )
 T = TypeVar("T")
-WATCH = """row => {
-  row.seen = [];
-  const look = () => row.seen.push(row.textContent);
-  new MutationObserver(look).observe(row, { subtree: true, childList: true, characterData: true });
+WATCH = """part => {
+  part.seen = [];
+  const look = () => part.seen.push([
+    ...[...part.querySelectorAll('[aria-label]')].map(each => each.getAttribute('aria-label')),
+    part.textContent,
+  ].join('; '));
+  new MutationObserver(look).observe(
+    part, { subtree: true, childList: true, characterData: true, attributeFilter: ['aria-label'] }
+  );
 }"""
 
 
@@ -103,7 +108,7 @@ def start_process() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     for process in started:
         process.terminate()
     for process in started:
-        process.wait(timeout=30)
+        process.wait(timeout=90)
 
 
 def _homes(folder: Path) -> dict[str, str]:
@@ -144,12 +149,6 @@ def _answers(url: str) -> bool | None:
         return None
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def start_lab(
     start_process: Callable[..., subprocess.Popen[bytes]], tmp_path_factory: pytest.TempPathFactory
@@ -158,7 +157,7 @@ def start_lab(
 
     def start(kubeconfig: Path, **environment: str) -> Lab:
         folder = tmp_path_factory.mktemp("lab")
-        token, port = secrets.token_hex(8), _free_port()
+        token, port = secrets.token_hex(8), hold_port()
         command = [
             *(str(BIN / "jupyter"), "lab", "--no-browser", "--allow-root", f"--port={port}"),
             "--ServerApp.port_retries=0",
@@ -179,7 +178,7 @@ def up(
 ) -> Lab:
     """All of it on this machine, as a newcomer starts it."""
     folder = tmp_path_factory.mktemp("up")
-    command = [str(BIN / "dask-k8s"), "up", "--port", str(_free_port()), "--base-url", BASE_URL]
+    command = [str(BIN / "dask-k8s"), "up", "--port", str(hold_port()), "--base-url", BASE_URL]
     process = start_process(command, folder)
     said = _wait_for(process, folder, lambda: UP_SAYS.search((folder / "log").read_text()))
     return Lab(said["url"], Path(said["kubeconfig"]))
@@ -228,13 +227,16 @@ class Sidebar:
         expect(self.row(name).locator(".dk-Count")).to_have_text(count)
 
     @contextmanager
-    def watched(self, name: str) -> Iterator[list[str]]:
-        """Give, at the end, every text that a row had meanwhile, however short its life was."""
+    def watched(self, name: str | None = None) -> Iterator[list[str]]:
+        """Give, at the end, every text that a row had meanwhile, however short its life was.
+
+        Without a name of the whole list; the labels that are read aloud come before the text.
+        """
         seen: list[str] = []
-        row = self.row(name).element_handle()
-        row.evaluate(WATCH)
+        part = (self.row(name) if name else self.panel).element_handle()
+        part.evaluate(WATCH)
         yield seen
-        seen += row.evaluate("row => row.seen")
+        seen += part.evaluate("part => part.seen")
 
     def is_in_state(self, name: str, state: str) -> None:
         """Wait for the colour of a row."""
@@ -297,7 +299,7 @@ class Kubectl:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         assert result.returncode == 0, f"kubectl {' '.join(arguments)}: {result.stderr}"
         return result.stdout

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dask import config as dask_config
 from dask_resources import Dask
 
 from dask_k8s_operator.kube import KubeClient
@@ -106,6 +107,22 @@ def operator(request: pytest.FixtureRequest, kubeconfig: Path, dask_image: str) 
     """Make sure that the operator runs; on the embedded Kubernetes it already does."""
     if request.config.getoption("--kube") == "current":
         _deploy_operator(kubeconfig, dask_image)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_workers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where the tests' own cores carry the workers, they do without nanny and dashboard.
+
+    That is half of what a worker costs; what the command is by default, a test says itself.
+    """
+    if request.config.getoption("--kube") == "current":
+        yield
+        return
+    command = "dask worker --no-nanny --no-dashboard"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("DASK_KUBERNETES__WORKER_COMMAND", command)
+        with dask_config.set({"kubernetes.worker-command": command}):
+            yield
 
 
 @pytest.fixture(scope="session")

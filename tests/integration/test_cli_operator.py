@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,19 +124,22 @@ def test_a_kubernetes_that_cannot_be_reached_or_does_not_know_us(
     assert fix in found[1]["fix"]
 
 
-def test_a_doctor_who_is_interrupted_leaves_nothing_behind(
-    kubeconfig: Path, dask_image: str, namespace: str, kubectl_json: Callable[..., Any]
+async def test_a_doctor_who_is_interrupted_leaves_nothing_behind(
+    kubeconfig: Path,
+    dask_image: str,
+    namespace: str,
+    kubectl_json: Callable[..., Any],
+    wait_until: Callable[..., Awaitable[Any]],
 ) -> None:
-    examining = subprocess.Popen(
+    examining = subprocess.Popen(  # noqa: ASYNC220
         [DASK_K8S, "doctor", "-n", namespace, "--image", dask_image],
+        # A worker that never joins: there is time enough to interrupt.
+        env={**os.environ, "DASK_KUBERNETES__WORKER_COMMAND": "sleep 600"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert examining.stderr is not None
-    # The first word of a wait that is not our own: the cluster has been created.
-    while "is being made" not in (line := examining.stderr.readline()) and line:
-        pass
+    await wait_until(lambda: kubectl_json("get", "daskclusters")["items"])
     examining.send_signal(signal.SIGINT)
     said = examining.communicate(timeout=PATIENCE_S)[1]
     assert examining.returncode == 1

@@ -31,7 +31,12 @@ def test_a_cluster_is_made_computes_scales_adapts_and_goes(
     namespace: str, dask_image: str, kubectl_json: Callable[..., Any]
 ) -> None:
     cluster = KubeCluster(
-        name="demo", namespace=namespace, image=dask_image, n_workers=2, quiet=True
+        name="demo",
+        namespace=namespace,
+        image=dask_image,
+        n_workers=2,
+        worker_command="dask worker",
+        quiet=True,
     )
     with cluster.get_client() as client:
         assert client.submit(operator.add, 1, 2).result(timeout=120) == 3

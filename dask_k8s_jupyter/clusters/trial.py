@@ -27,6 +27,7 @@ from .reach import reach
 from .signal import wait_any
 from .spec import make_cluster_spec
 from .startup import build_start_error, condition, is_true, said, wait_started
+from .undisturbed import finish
 from .watched import WatchedCluster
 
 Say = Callable[[str], None]
@@ -63,8 +64,15 @@ async def try_cluster(
         idle_timeout=IDLE_TIMEOUT_S,
         tls=config.get("tls"),
     )
-    await create_cluster(client, spec, namespace)
+    is_made = False
+
+    async def make() -> None:
+        nonlocal is_made
+        await create_cluster(client, spec, namespace)
+        is_made = True
+
     try:
+        await finish(make())
         watched = WatchedCluster(client, namespace, name)
         try:
             await watched.start()
@@ -74,7 +82,8 @@ async def try_cluster(
             await watched.close()
         yield name
     finally:
-        await asyncio.shield(delete_cluster(client, namespace, name))
+        if is_made:
+            await finish(delete_cluster(client, namespace, name))
 
 
 async def _wait_worker(

@@ -25,9 +25,10 @@ from dask import config as dask_config
 from dask_resources import Dask
 
 from dask_k8s_operator.kube import KubeClient
+from dask_k8s_operator.kube.errors import NotFoundError
 from dask_k8s_operator.resources.crds import build_crds
-from dask_k8s_operator.resources.kinds import NAMESPACES
-from dask_k8s_operator.resources.manifests import NAME, build_operator_manifests
+from dask_k8s_operator.resources.kinds import LEASES, NAMESPACES
+from dask_k8s_operator.resources.manifests import LEASE_NAME, NAME, build_operator_manifests
 
 MISSING_IMAGE = "registry.invalid/no-such-image:1"
 OPERATOR_NAMESPACE = "dask-operator"
@@ -105,10 +106,26 @@ def _deploy_operator(kubeconfig: Path, image: str) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def operator(request: pytest.FixtureRequest, kubeconfig: Path, dask_image: str) -> None:
-    """Make sure that the operator runs; on the embedded Kubernetes it already does."""
+def operator(
+    request: pytest.FixtureRequest, kubeconfig: Path, dask_image: str, in_api: Callable[..., Any]
+) -> None:
+    """Make sure that the operator works; the embedded Kubernetes starts its own."""
     if request.config.getoption("--kube") == "current":
         _deploy_operator(kubeconfig, dask_image)
+        return
+    # Where it takes long to start, whoever makes a cluster meanwhile would take it for silent.
+    deadline = time.monotonic() + 120
+    while not _is_led(in_api):
+        assert time.monotonic() < deadline, "no operator has begun to work"
+        time.sleep(0.1)
+
+
+def _is_led(in_api: Callable[..., Any]) -> bool:
+    try:
+        lease = in_api("get", LEASES, LEASE_NAME, OPERATOR_NAMESPACE)
+    except NotFoundError:
+        return False
+    return bool(lease["spec"].get("holderIdentity"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import operator
 from collections.abc import Callable
@@ -11,11 +12,19 @@ import aiohttp
 import pytest
 
 from dask_k8s_jupyter import KubeCluster
+from dask_k8s_jupyter.clusters import schedulerway
 from dask_k8s_jupyter.config import BASE_URL_VARIABLE
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.kinds import NODES, PODS, SERVICES
 
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions found")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine tells its nodes late that a scheduler is ready."""
+    find = functools.partial(schedulerway.find_direct_address, timeout_s=60.0)
+    monkeypatch.setattr(schedulerway, "find_direct_address", find)
 
 
 async def find_node_port(client: KubeClient, namespace: str) -> int:

@@ -32,7 +32,7 @@ def ask(url):
     try:
         return urllib.request.urlopen(url, timeout=5).read().decode()
     except OSError as error:
-        return str(error.reason)
+        return str(getattr(error, "reason", error))
 print(*map(ask, sys.argv[1:]), sep="|")
 """
 

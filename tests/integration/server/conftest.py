@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -77,7 +76,7 @@ class JupyterServer:
             try:
                 with urllib.request.urlopen(f"{self.url}api", timeout=5):  # noqa: S310
                     return
-            except urllib.error.URLError:
+            except OSError:  # nobody listens yet, or is slow to answer
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise AssertionError(self.log_path.read_text()) from None
                 time.sleep(0.1)

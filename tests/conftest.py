@@ -25,6 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for mark in ("local_only", "current_only"):
         config.addinivalue_line("markers", f"{mark}(reason): runs on one kind of Kubernetes only")
+    config.addinivalue_line("markers", "alone(reason): no other test of the Kubernetes runs beside")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

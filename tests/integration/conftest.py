@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 import yaml
+from company import in_company
 from dask import config as dask_config
 from dask_resources import Dask
 
@@ -160,6 +161,18 @@ def in_api(kubeconfig: Path) -> Iterator[Callable[..., Any]]:
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+
+
+@pytest.fixture(autouse=True)
+def company(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """On a Kubernetes that the workers of xdist share, keep apart whoever has to be alone."""
+    if request.config.getoption("--kube") == "local":
+        yield
+        return
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with in_company(folder, alone=request.node.get_closest_marker("alone") is not None):
+        yield
 
 
 @pytest.fixture

@@ -112,6 +112,7 @@ async def has_marked(dask: Dask, number: int) -> bool:
     return len(await dask.marked()) >= number
 
 
+@pytest.mark.alone("who waits for the operator meanwhile would take it for silent")
 @pytest.mark.current_only("there a Deployment brings the deleted operator back")
 async def test_an_operator_that_dies_at_any_step_resumes_and_repeats_nothing(dask):
     await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(3))

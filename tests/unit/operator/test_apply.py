@@ -54,15 +54,20 @@ async def test_what_comes_after_a_refused_step_is_not_tried():
 class ChangingClient:
     """Answers a change of a Secret with an error; every other change is done."""
 
-    def __init__(self, error):
-        self.error, self.statuses = error, []
+    def __init__(self, error, **there):
+        self.error, self.there, self.statuses = error, there, []
 
     async def patch(self, kind, name, body, namespace, **options):
         if kind == SECRETS and self.error:
             raise self.error
-        if "status" in body:
-            self.statuses.append(body["status"])
-        return build_body(name)
+        if "status" not in body:
+            return build_body(name)
+        self.statuses.append(body["status"])
+        self.there |= body["status"]
+        return {
+            **build_body(name),
+            "status": {k: v for k, v in self.there.items() if v is not None},
+        }
 
 
 @pytest.mark.parametrize(
@@ -75,7 +80,7 @@ class ChangingClient:
     ],
 )
 async def test_a_status_tells_only_what_was_written(error, told):
-    client = ChangingClient(error)
+    client = ChangingClient(error, until="soon")
     applier = Applier(client, Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count)
     renewal = Patch(SECRETS, "a", "x-tls", {"data": {}})
     status = {"until": "later", "message": "new"}
@@ -84,3 +89,11 @@ async def test_a_status_tells_only_what_was_written(error, told):
     with contextlib.suppress(ApiError):
         await applier.apply(DASK_CLUSTERS, item, plan)
     assert client.statuses == [told]
+
+
+async def test_what_another_operator_said_unseen_is_put_right_at_once():
+    client = ChangingClient(None, phase="Pending", message="it starts")
+    applier = Applier(client, Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count)
+    item = {**build_body("x"), "status": {"phase": "Pending"}}
+    await applier.apply(DASK_CLUSTERS, item, Plan(status={"phase": "Running"}))
+    assert client.statuses == [{"phase": "Running"}, {"message": None}]

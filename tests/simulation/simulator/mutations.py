@@ -12,13 +12,15 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from dask_k8s_operator.controller import observe
+from dask_k8s_operator.controller import loop, observe
 from dask_k8s_operator.controller.ask import Asker
 from dask_k8s_operator.controller.cache import Cache
 from dask_k8s_operator.kube.informer import Informer
 from dask_k8s_operator.reconcile import observedgroup, retiring, workergroup
 from dask_k8s_operator.reconcile.observedgroup import Draft, ObservedGroup
+from dask_k8s_operator.reconcile.plan import Patch, Plan
 from dask_k8s_operator.resources.agent_protocol import DRAINED, Answer, SchedulerReport
+from dask_k8s_operator.resources.kinds import DASK_WORKER_GROUPS
 
 
 @contextmanager
@@ -50,13 +52,16 @@ def nameless() -> Iterator[None]:
 
 @contextmanager
 def hasty_return() -> Iterator[None]:
-    """A worker wanted again loses its mark before it takes work again."""
+    """A worker wanted again loses its mark before it works again, and nobody looks after it."""
 
     def take_back(observed: ObservedGroup, pods: list[Any], draft: Draft) -> None:
         draft.first += [retiring._mark(pod, None) for pod in pods]
         draft.undrain += [worker.address for pod in pods for worker in observed.workers_of(pod)]
 
-    with mock.patch.object(retiring, "_take_back", take_back):
+    with (
+        mock.patch.object(retiring, "_take_back", take_back),
+        mock.patch.object(retiring, "_free_unmarked", lambda *_: None),
+    ):
         yield
 
 
@@ -83,13 +88,17 @@ def grasping() -> Iterator[None]:
 
 @contextmanager
 def restless() -> Iterator[None]:
-    """A group's status tells when it was last looked at."""
-    honest = workergroup.build_group_status
+    """A group carries when it was last looked at."""
+    honest = loop.decide_group
 
-    def build(*arguments: Any, now: float, **options: Any) -> Any:
-        return {**honest(*arguments, now=now, **options), "lastLook": now}
+    def decide(observed: ObservedGroup, now: float, *arguments: Any) -> Plan:
+        plan = honest(observed, now, *arguments)
+        metadata = observed.group["metadata"]
+        look = {"metadata": {"annotations": {"last-look": str(now)}}}
+        write = Patch(DASK_WORKER_GROUPS, metadata["namespace"], metadata["name"], look)
+        return replace(plan, steps=(*plan.steps, (write,)))
 
-    with mock.patch.object(workergroup, "build_group_status", build):
+    with mock.patch.object(loop, "decide_group", decide):
         yield
 
 

@@ -15,7 +15,7 @@
    scheduler only when it has ended, is suspended, or has neither work nor results.
 6. Writes are bounded by what happened (see ``history``).
 7. A changed spec rolls: no more than a quarter of a group's workers, and at least one, are on their
-   way out for it at once.
+   way out for it at once with nobody at work in their place, once for each operator that was alive.
 
 Guarantees to know the truth, which the operator does not: what it cannot have known yet is
 excused by ``sight_s``. Refuses to change anything.
@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dask_k8s_operator.reconcile.pods import standing
 from dask_k8s_operator.reconcile.workergroup import UNREACHABLE_TIMEOUT_S
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, PODS, Kind
 from dask_k8s_operator.resources.names import (
@@ -140,12 +141,17 @@ class Rules:
         group = group_of(pod)
         if group is None:
             return
-        operators = [n for time, n in self.operators if time >= self._seen_s]
-        operators += [n for time, n in self.operators if time < self._seen_s][-1:]
-        most = max(self._books.asked(group, self._seen_s), default=0) * max(operators)
+        most = max(self._books.asked(group, self._seen_s), default=0) * self._operators_in_sight
         live = self._books.live(group) + 1
         if live > most:
             self._break(1, f"Pod {_name(pod)} is number {live} of at most {most}")
+
+    @property
+    def _operators_in_sight(self) -> int:
+        """How many were alive at once, at any time that an operator acts upon."""
+        numbers = [n for time, n in self.operators if time >= self._seen_s]
+        numbers += [n for time, n in self.operators if time < self._seen_s][-1:]
+        return max(numbers)
 
     def _find_reason(self, pod: Manifest) -> str | None:
         """Say why a worker ought not to be taken, None when it may be."""
@@ -179,9 +185,16 @@ class Rules:
         is_plain = len(asked) == 1 and self._books.seen(group, self._seen_s) <= asked[0]
         if not is_plain or (len(self.operators) > 1 and self.operators[-1][0] > self._seen_s):
             return  # it may be one too many
-        out = 1 + sum(marked_s > changed_s for marked_s in self._books.marked(group))
-        if out > max(1, asked[0] // 4):
+        marked = 1 + sum(marked_s > changed_s for marked_s in self._books.marked(group))
+        # One that takes its time to end is out no more once another works in its place.
+        out = min(marked, asked[0] - self._count_ready(group, without=pod))
+        if out > max(1, asked[0] // 4) * self._operators_in_sight:
             self._break(7, f"{out} of {asked[0]} workers are out with {_name(pod)}")
+
+    def _count_ready(self, group: str, without: Manifest) -> int:
+        uid = without["metadata"]["uid"]
+        pods = (pod for pod in self._api.all(PODS) if group_of(pod) == group)
+        return sum(standing(pod) == "ready" and pod["metadata"]["uid"] != uid for pod in pods)
 
     def _judge_loss(self, pod: Manifest, by: str) -> None:
         worker = self._dask.workers.get(pod["metadata"]["uid"])

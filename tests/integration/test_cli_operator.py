@@ -134,7 +134,7 @@ async def test_a_doctor_who_is_interrupted_leaves_nothing_behind(
     examining = subprocess.Popen(  # noqa: ASYNC220
         [DASK_K8S, "doctor", "-n", namespace, "--image", dask_image],
         # A worker that never joins: there is time enough to interrupt.
-        env={**os.environ, "DASK_KUBERNETES__WORKER_COMMAND": "sleep 600"},
+        env={**os.environ, "DASK_KUBERNETES__WORKER_COMMAND": "sh -c 'sleep 600'"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -200,10 +200,11 @@ class Controller:
             self.queue.add_failed(request)
         else:
             self._offered.pop(request, None)
+        if plan.drain or plan.undrain:
+            self._wary_until[request] = self._around.monotonic() + WARY_S
         if plan.drain:
             await self._asker.drain(item, plan.drain)
         if plan.undrain:
-            self._wary_until[request] = self._around.monotonic() + WARY_S
             await self._asker.undrain(item, plan.undrain)
         if plan.look_again_s is not None:
             self.queue.add_after(request, plan.look_again_s)
@@ -235,7 +236,7 @@ class Controller:
         return decide_job(observe_job(self.cache, item, refusals), now)
 
     def _is_wary(self, request: Request) -> bool:
-        """Whether an operator of before may still drain workers that this one has taken back."""
+        """Whether two operators may have disagreed of late about who is to be drained."""
         until, now = self._wary_until.get(request), self._around.monotonic()
         if until is None:
             return False

@@ -181,7 +181,7 @@ class Draft:
 
     def delete(self, pods: list[Manifest], *, as_seen: bool = False) -> None:
         """Delete Pods; ``as_seen`` only if nothing has become of them since."""
-        for pod in pods:
+        for pod in filter(uid_of, pods):
             metadata = pod["metadata"]
             version = metadata.get("resourceVersion") if as_seen else None
             place = (metadata["namespace"], metadata["name"])
@@ -201,7 +201,7 @@ class Draft:
 
 
 def uid_of(pod: Manifest) -> str:
-    """Uid of an object, "" of one that the API has not shown yet."""
+    """Uid of an object, "" of one that the API has not shown yet: it may run, or not be there."""
     return str(pod["metadata"].get("uid", ""))
 
 

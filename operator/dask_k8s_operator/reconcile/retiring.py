@@ -13,7 +13,7 @@ from ..resources.agent_protocol import DRAINED, DRAINING, NO_RECIPIENTS
 from ..resources.kinds import PODS
 from ..resources.names import RETIRING_ANNOTATION
 from ..resources.times import format_time, parse_time
-from .observedgroup import UNREACHABLE_POLL_S, Draft, ObservedGroup, count_of
+from .observedgroup import UNREACHABLE_POLL_S, Draft, ObservedGroup, count_of, uid_of
 from .plan import Manifest, Patch
 from .pods import created_s
 
@@ -143,10 +143,11 @@ def shrink(observed: ObservedGroup, draft: Draft, now: float) -> None:
         return
     youngest = sorted(observed.standing_as("pending"), key=created_s, reverse=True)
     unstarted = youngest[:excess]
-    # One that began to run meanwhile may have work by now.
-    draft.delete(unstarted, as_seen=True)
-    if unstarted:
-        message = f"{count_of(len(unstarted), 'worker')} that did not run yet removed"
+    # One that began to run meanwhile may have work by now; one that was not seen yet is waited for.
+    seen = list(filter(uid_of, unstarted))
+    draft.delete(seen, as_seen=True)
+    if seen:
+        message = f"{count_of(len(seen), 'worker')} that did not run yet removed"
         draft.tell("ScaledDown", message)
     running_excess = excess - len(unstarted)
     if running_excess > 0:

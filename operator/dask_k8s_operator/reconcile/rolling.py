@@ -7,7 +7,7 @@ since only the spec of now counts. Refuses to hurry: a scheduler that does not a
 
 from __future__ import annotations
 
-from .observedgroup import Draft, ObservedGroup, count_of
+from .observedgroup import Draft, ObservedGroup, count_of, uid_of
 from .plan import Manifest
 from .pods import has_started, standing
 from .retiring import retire
@@ -20,7 +20,7 @@ def roll(observed: ObservedGroup, draft: Draft, now: float) -> None:
     """Begin to replace workers of an older spec, as many as may be out."""
     if len(observed.live) > observed.desired:
         return  # first there are as many as asked for
-    unstarted = [pod for pod in _outdated(observed) if not _has_begun(pod)]
+    unstarted = [pod for pod in _outdated(observed) if uid_of(pod) and not _has_begun(pod)]
     # One that began to run meanwhile may have work by now.
     draft.delete(unstarted, as_seen=True)
     if unstarted:

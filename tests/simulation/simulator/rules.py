@@ -205,12 +205,17 @@ class Rules:
         takers = [
             other
             for other in worker.scheduler.accepting()
-            if other is not worker and other.connected_s < self._seen_s
+            if other is not worker and other.connected_s < self._seen_s and self._stays(other)
         ]
         lost = sum(task.alone_since_s < self._seen_s for task in worker.only_here)
         if takers and (lost or worker.processing):
             what = f"{lost} results and {len(worker.processing)} tasks; {len(takers)} could help"
             self._break(4, f"{by} deleted worker {_name(pod)} with {what}")
+
+    def _stays(self, worker: Worker) -> bool:
+        """Whether nobody has marked a worker to go: it is about to be drained itself."""
+        pod = self._api.find_uid(worker.uid)
+        return pod is not None and is_live(pod)
 
     def _is_given_up(self, scheduler: Scheduler, pod: Manifest) -> bool:
         """Whether what a scheduler knows counts no more, or cannot be known."""

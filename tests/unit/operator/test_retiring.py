@@ -80,6 +80,14 @@ def test_who_stays_and_is_drained_all_the_same_works_again(
     assert not unmarked(plan)
 
 
+def test_one_too_many_that_was_not_seen_yet_is_waited_for(make, decide):
+    unseen = make.pod("w3", state="pending")
+    del unseen["metadata"]["uid"]
+    plan = decide([make.pod("w1"), make.pod("w2"), unseen], 2)
+    assert not writes(plan, Delete)
+    assert not writes(plan, Patch)
+
+
 def test_those_that_did_least_to_go_stay_and_the_rest_goes_on(decide, retiring):
     plan = decide([retiring(1), retiring(2), retiring(3)], 1, drains=("drained", "draining", None))
     assert unmarked(plan) == ["w3"]

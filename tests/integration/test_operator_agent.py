@@ -151,39 +151,6 @@ async def test_a_drained_worker_finishes_and_hands_over_and_nothing_runs_twice(
         assert await executed(client) == [-1, *range(24)]
 
 
-async def test_a_drained_worker_is_drained_again_when_who_took_its_results_has_gone(
-    processes, schedulers, wait_until
-):
-    processes.start_scheduler()
-    processes.start_workers(2)
-    async with processes.connect() as client:
-        await client.wait_for_workers(2)
-        held = client.submit(run_slowly, 1, 0, workers=["w0"])
-        await held
-        info = await client.run(lambda dask_worker: (dask_worker.name, dask_worker.address))
-        victim = next(address for name, address in info.values() if name == "w0")
-
-        async def drain() -> str | None:
-            assert await schedulers.drain(processes.place, (victim,), has_agent=True) is None
-            report = await schedulers.report(processes.place)
-            return next(w.drain for w in report.workers if w.address == victim)
-
-        async def is_drained() -> bool:
-            return await drain() == "drained"
-
-        async def is_stranded() -> bool:
-            return await drain() == "no-recipients"
-
-        await wait_until(is_drained)
-        processes.running[2].kill()
-        await wait_until(is_stranded)
-        processes.start("worker", processes.address, "--name=w2", "--nthreads=1", "--no-dashboard")
-        await wait_until(is_drained)
-        processes.running[1].kill()
-        assert (await held)[0] == 1
-        assert await executed(client) == [1]
-
-
 async def test_results_that_no_other_worker_can_take_are_told(processes, schedulers, wait_until):
     processes.start_scheduler()
     processes.start_workers(1)

@@ -53,7 +53,7 @@ export function NumberBox(props: NumberBoxProps): React.JSX.Element {
         isTyped(event) ? setDraft(event.target.value) : commit(event.target.value)
       }
       onKeyDown={onKeyDown}
-      onBlur={() => draft !== null && commit(draft)}
+      onBlur={() => draft !== null && !isDisabled && commit(draft)}
     />
   );
 }

@@ -1,9 +1,10 @@
 """Runs inside a Dask scheduler, as a preload: tells its operator who works, and drains workers.
 
-Guarantees that a drained worker has finished what it ran and started nothing new, and that what
-waited on it or only it held is elsewhere; that a scheduler nobody asks stays as it was; that hidden
-preloads of the image's own configuration run. Refuses requests without its cluster's token, and to
-import more than the standard library, tornado, dask and distributed, from 2024.1 on.
+Guarantees that a drained worker has finished what it ran, started nothing new, and that what waited
+on it or was held by it alone is elsewhere; that a scheduler nobody asks stays as it was; and that
+the preloads of the image's own configuration run, which the variable of this one would hide.
+Refuses every request without the token of its cluster. Imports the standard library, tornado, dask
+and distributed only, and runs with 2024.1 and later.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
@@ -37,10 +39,6 @@ class Agent:
         self.last_counter, self.busy_until = -1, time.monotonic()
 
     def workers(self) -> list[dict[str, Any]]:
-        for address in [a for a, state in self.drains.items() if state == "drained"]:
-            held = getattr(self.scheduler.workers.get(address), "has_what", ())
-            if any(len(ts.who_has) == 1 for ts in held):
-                self.drains[address] = "draining"  # who took its results has gone
         return [
             {
                 "address": ws.address,
@@ -78,10 +76,11 @@ class Agent:
 
     def undrain(self, addresses: list[str]) -> dict[str, Any]:
         """Give workers work again, unless their results are just being moved; ask until all are."""
-        for a in [a for a in addresses if self.drains.get(a, "moving") != "moving"][:AT_A_TIME]:
-            self.tasks[a].cancel()
-            del self.drains[a]
-            self.tell(a, Status.running)
+        ready = [a for a in addresses if self.drains.get(a, "moving") != "moving"]
+        for address in ready[:AT_A_TIME]:
+            self.tasks[address].cancel()
+            del self.drains[address]
+            self.tell(address, Status.running)
         return {}
 
     def tell(self, address: str, status: Status) -> None:
@@ -102,21 +101,22 @@ class Agent:
                     is_full_step = self.hand_over(ws) >= AT_A_TIME
                     await asyncio.sleep(0)
                 await asyncio.sleep(0 if is_full_step else STEP_S)
-            retire = self.scheduler.retire_workers
-            # It stays registered, refusing work, until its Pod is gone: removed, it comes back.
-            while self.drains.get(address) and address in self.scheduler.workers:
-                if self.drains[address] != "drained":
-                    self.drains[address] = "moving"
-                    moved = await retire(workers=[address], close_workers=False, remove=False)
-                    self.drains[address] = "drained" if address in moved else "no-recipients"
+            while address in self.scheduler.workers and self.drains[address] != "drained":
+                self.drains[address] = "moving"
+                # It stays registered, refusing work, until its Pod is gone: removed, it comes back.
+                moved = await self.scheduler.retire_workers(
+                    workers=[address], close_workers=False, remove=False
+                )
+                self.drains[address] = "drained" if address in moved else "no-recipients"
                 await asyncio.sleep(RETRY_S)
         except Exception:
             logging.getLogger("distributed.dask_k8s").exception("Draining %s failed", address)
             self.drains.pop(address, None)
 
     def has_finished(self, ws: Any, began: float) -> bool:
-        runs = not ws.executing.keys().isdisjoint(ws.processing)
-        if ws.processing and (runs or ws.last_seen < began + MARGIN_S):
+        if not ws.processing:
+            return True
+        if ws.last_seen < began + MARGIN_S or not ws.executing.keys().isdisjoint(ws.processing):
             return False
         # What neither runs nor can go elsewhere never starts here; the scheduler places it again.
         return not any(self.find_taker(ts) for ts in islice(ws.processing, AT_A_TIME))
@@ -142,7 +142,7 @@ class Agent:
 class AgentHandler(RequestHandler):
     """Answers a request that carries the token; every answer is JSON."""
 
-    def initialize(self, answer: Any, token: str, verb: str) -> None:
+    def initialize(self, answer: Callable[[bytes], dict[str, Any]], token: str, verb: str) -> None:
         self.answer, self.token, self.SUPPORTED_METHODS = answer, token, (verb,)
 
     def prepare(self) -> None:

@@ -185,23 +185,21 @@ class Applier:
                 self._cache.remember_deleted(*place)
 
     async def _write_status(self, kind: Kind, item: Manifest, status: Manifest | None) -> None:
-        changes, metadata = diff_status(item.get("status"), status), item["metadata"]
-        # Twice: what another operator has written and nobody here has seen yet shows in the answer.
-        for _ in range(2):
-            if not changes:
-                return
-            try:
-                changed = await self._client.patch(
-                    kind,
-                    metadata["name"],
-                    {"status": changes},
-                    metadata["namespace"],
-                    subresource="status",
-                )
-            except NotFoundError:
-                return  # deleted meanwhile
-            self._cache.remember(kind, changed)
-            changes = diff_status(changed.get("status"), status)
+        changes = diff_status(item.get("status"), status)
+        if not changes:
+            return
+        metadata = item["metadata"]
+        try:
+            changed = await self._client.patch(
+                kind,
+                metadata["name"],
+                {"status": changes},
+                metadata["namespace"],
+                subresource="status",
+            )
+        except NotFoundError:
+            return  # deleted meanwhile
+        self._cache.remember(kind, changed)
 
 
 def _keep_unproven(plan: Plan, before: Manifest | None, done: list[Write]) -> Manifest | None:

@@ -61,8 +61,6 @@ OTHERS_STATUS_S = 1.0
 # An operator that has lost its lease may work on until it would have expired.
 WARY_S = 30.0
 WARY_LOOK_S = 5.0
-# What is decided about these after a status of ours is what was decided with it.
-DECIDED_WITHOUT_STATUS = (DASK_CLUSTERS, DASK_WORKER_GROUPS, DASK_AUTOSCALERS)
 # How long writes that are under way may take to finish when the operator ends.
 END_GRACE_S = 10.0
 
@@ -200,8 +198,7 @@ class Controller:
             self.queue.add_failed(request)
         else:
             self._offered.pop(request, None)
-        if plan.drain or plan.undrain:
-            self._wary_until[request] = self._around.monotonic() + WARY_S
+        self._stay_wary(request, plan)
         if plan.drain:
             await self._asker.drain(item, plan.drain)
         if plan.undrain:
@@ -222,7 +219,7 @@ class Controller:
             return decide_cluster(cluster, now, agent)
         if request.kind == DASK_WORKER_GROUPS:
             group = observe_group(self.cache, item, refusals)
-            if self._is_wary(request) or wants_report(group):
+            if wants_report(group) or (group.is_alive and request in self._wary_until):
                 report = await self._asker.report(item)
                 neighbours = observe_neighbours(self.cache, item)
                 group = replace(group, report=report, neighbours=neighbours)
@@ -235,16 +232,19 @@ class Controller:
             return decide_autoscaler(autoscaler, now)
         return decide_job(observe_job(self.cache, item, refusals), now)
 
-    def _is_wary(self, request: Request) -> bool:
-        """Whether two operators may have disagreed of late about who is to be drained."""
-        until, now = self._wary_until.get(request), self._around.monotonic()
-        if until is None:
-            return False
-        if now < until:
+    def _stay_wary(self, request: Request, plan: Plan) -> None:
+        """Look again for a while after a drain: an operator of before may see things differently.
+
+        As well as this one can remember: who takes over knows nothing of it.
+        """
+        now = self._around.monotonic()
+        if plan.drain or plan.undrain:
+            self._wary_until[request] = now + WARY_S
+        if now < self._wary_until.get(request, now):
             self.queue.add_after(request, WARY_LOOK_S)
-        else:
-            del self._wary_until[request]
-        return True
+        elif self._wary_until.pop(request, None) is not None:
+            # The last word about the scheduler is not to stand where nobody asks it any more.
+            self.queue.add(request)
 
     async def _look_up_certificates(
         self, request: Request, cluster: Manifest, now: float
@@ -292,14 +292,11 @@ class Controller:
     def _enqueue_affected(
         self, kind: Kind, old: Manifest | None, new: Manifest | None, is_ours: bool
     ) -> None:
-        is_report = kind in DASK_KINDS and is_status_only(old, new)
+        is_others_status = not is_ours and kind in DASK_KINDS and is_status_only(old, new)
         for request in affected(self.cache, kind, old, new):
-            if is_report and request.kind == kind:
-                if not is_ours:
-                    # Two operators that see things differently would write in turn without a pause.
-                    self.queue.add_after(request, OTHERS_STATUS_S)
-                elif kind not in DECIDED_WITHOUT_STATUS:
-                    self.queue.add(request)
+            if is_others_status and request.kind == kind:
+                # Two operators that see things differently would write in turn without a pause.
+                self.queue.add_after(request, OTHERS_STATUS_S)
             else:
                 self.queue.add_after(request, self._patience_s(kind, request))
 

@@ -18,6 +18,7 @@ from .plan import Manifest, Patch
 from .pods import created_s
 
 DRAIN_POLL_S = 0.5
+FREE_POLL_S = 2.0
 # A drain that takes hours need not be asked after twice a second.
 DRAIN_POLL_MAX_S = 5.0
 
@@ -133,7 +134,7 @@ def _free_unmarked(observed: ObservedGroup, draft: Draft) -> None:
     refusing = [worker.address for worker in workers if worker.drain is not None]
     if refusing:
         draft.undrain += refusing
-        draft.look_again(DRAIN_POLL_S)
+        draft.look_again(FREE_POLL_S)
 
 
 def shrink(observed: ObservedGroup, draft: Draft, now: float) -> None:

@@ -179,13 +179,6 @@ class Scheduler:
                 for task in waiting:
                     self._place(task)
 
-    def drain_of(self, worker: Worker) -> str | None:
-        """How far a worker's drain is: not at its end any more when who took results has gone."""
-        if self.drains.get(worker.address) == "drained" and worker.only_here:
-            self.drains[worker.address] = "draining"
-            self._dask.later(1.0, self._hand_over, worker)
-        return self.drains.get(worker.address)
-
     def idle_s(self) -> float:
         """Seconds without work, as the agent counts them."""
         now = self._dask.loop.time()
@@ -243,6 +236,10 @@ class Scheduler:
             taker = takers[number % len(takers)]
             task.holders[taker.address] = taker
             taker.results[task.key] = task
+        # What is held elsewhere is dropped here, as Dask's memory manager does.
+        for task in worker.results.values():
+            task.holders.pop(worker.address, None)
+        worker.results.clear()
         self.drains[worker.address] = "drained"
 
 

@@ -43,7 +43,7 @@ class SimulatedSchedulers:
                 len(worker.processing),
                 sum(task.duration_s for task in worker.processing),
                 100 * len(worker.results),
-                scheduler.drain_of(worker),
+                scheduler.drains.get(worker.address),
                 worker.name,
             )
             for worker in scheduler.workers.values()

@@ -89,11 +89,3 @@ async def test_a_status_tells_only_what_was_written(error, told):
     with contextlib.suppress(ApiError):
         await applier.apply(DASK_CLUSTERS, item, plan)
     assert client.statuses == [told]
-
-
-async def test_what_another_operator_said_unseen_is_put_right_at_once():
-    client = ChangingClient(None, phase="Pending", message="it starts")
-    applier = Applier(client, Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count)
-    item = {**build_body("x"), "status": {"phase": "Pending"}}
-    await applier.apply(DASK_CLUSTERS, item, Plan(status={"phase": "Running"}))
-    assert client.statuses == [{"phase": "Running"}, {"message": None}]

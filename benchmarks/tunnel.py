@@ -2,7 +2,7 @@
 
 On the Kubernetes that KUBECONFIG points at, with an image that holds Python (DASK_TEST_IMAGE): 1 GB
 each way through our port-forward and through ``kubectl port-forward``, in turn, read and written by
-a process of its own.
+a process of its own, which does nothing else with them: the ends share the processors with the way.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ import socket, sys
 wish, port = sys.argv[1].encode(), int(sys.argv[2])
 connection = socket.create_connection(("127.0.0.1", port))
 connection.sendall(wish)
-left, chunk = %(bytes)d, b"x" * (1 << 20)
+left, chunk = %(bytes)d, bytearray(b"x" * (1 << 20))
 while left:
     if wish == b"S":
-        left -= len(connection.recv(min(left, 1 << 20)) or sys.exit("it ended early"))
+        left -= connection.recv_into(chunk) or sys.exit("it ended early")
     else:
         connection.sendall(chunk)
         left -= len(chunk)

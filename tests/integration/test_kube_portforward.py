@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from dask_k8s_operator.kube import KubeClient, PortForward, portforward
+from dask_k8s_operator.kube.auth import Credentials, load_credentials
 from dask_k8s_operator.kube.errors import ApiError, NotFoundError
 from dask_k8s_operator.resources.kinds import PODS
 
@@ -87,8 +90,8 @@ async def tunnel(
         yield forward
 
 
-async def _echo(tunnel: PortForward, message: bytes) -> bytes:
-    reader, writer = await asyncio.open_connection(*tunnel.address)
+async def _echo(address: tuple[str, int], message: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection(*address)
     try:
         writer.write(b"E" + message)
         return await reader.readexactly(len(message))
@@ -98,7 +101,9 @@ async def _echo(tunnel: PortForward, message: bytes) -> bytes:
 
 async def test_many_connections_at_once(tunnel: PortForward) -> None:
     messages = [f"message {i}".encode() for i in range(30)]
-    assert await asyncio.gather(*(_echo(tunnel, message) for message in messages)) == messages
+    assert (
+        await asyncio.gather(*(_echo(tunnel.address, message) for message in messages)) == messages
+    )
 
 
 async def test_large_transfers_arrive_whole_both_ways(tunnel: PortForward) -> None:
@@ -137,18 +142,94 @@ async def test_an_answer_arrives_after_the_asker_stopped_writing(
     writer.close()
 
 
-async def test_an_api_that_knows_no_streams_is_spoken_to_in_channels(
-    tunnel: PortForward, patience: None, monkeypatch: pytest.MonkeyPatch
+async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while chunk := await reader.read(MEGABYTE):
+            writer.write(chunk)
+            await writer.drain()
+    except ConnectionError:
+        pass  # one end went, so the other goes
+    finally:
+        writer.close()
+
+
+class Proxy:
+    """A proxy before the API that knows websockets and no other upgrade.
+
+    Parameters
+    ----------
+    api
+        How to reach the API.
+    manner
+        What becomes of another upgrade: "drop" its headers, "refuse" it with a page, "cut" the
+        connection.
+    """
+
+    def __init__(self, api: Credentials, manner: str) -> None:
+        self.upgrades: list[str] = []
+        self._api = api
+        self._manner = manner
+        self._relays: set[asyncio.Task[None]] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        upgrade = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"upgrade:"))
+        self.upgrades.append(upgrade.partition(b":")[2].strip().decode().lower())
+        if self.upgrades[-1] != "websocket":
+            if self._manner != "drop":
+                page = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n"
+                writer.write(page if self._manner == "refuse" else b"")
+                writer.close()
+                return
+            head = head.replace(upgrade + b"\r\n", b"").replace(b": Upgrade\r\n", b": close\r\n")
+        await self._pass_on(head, reader, writer)
+
+    async def _pass_on(
+        self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        parts = urlsplit(self._api.host)
+        api_reader, api_writer = await asyncio.open_connection(
+            parts.hostname, parts.port, ssl=self._api.tls
+        )
+        api_writer.write(head)
+        for ends in ((reader, api_writer), (api_reader, writer)):
+            task = asyncio.ensure_future(_relay(*ends))
+            self._relays.add(task)
+            task.add_done_callback(self._relays.discard)
+
+    async def close(self) -> None:
+        """End what it carries."""
+        for task in list(self._relays):
+            task.cancel()
+        await asyncio.gather(*self._relays, return_exceptions=True)
+
+
+@pytest.mark.parametrize("manner", ["drop", "refuse", "cut"])
+async def test_a_proxy_that_knows_only_websockets_is_passed_in_one(
+    tunnel: PortForward, kubeconfig: Path, namespace: str, manner: str, patience: None
 ) -> None:
-    # An API before 1.31 chooses channels from what it is offered; here nothing else is.
-    monkeypatch.setattr(portforward, "OFFERED", (portforward.CHANNELS,))
-    assert await _echo(tunnel, b"first") == b"first"
-    assert await _echo(tunnel, b"x" * MEGABYTE) == b"x" * MEGABYTE
-    reader, writer = await asyncio.open_connection(*tunnel.address)
-    writer.write(b"Ehello")
-    writer.write_eof()
-    assert await asyncio.wait_for(reader.readexactly(5), 60) == b"hello"
-    writer.close()
+    api = await load_credentials(str(kubeconfig))
+    proxy = Proxy(api, manner)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()[:2]
+    behind = Credentials(f"http://{host}:{port}", read_authorization=api.authorization)
+    async with (
+        KubeClient(behind) as client,
+        PortForward(client, namespace, port=PORT, pod="server") as address,
+    ):
+        assert await _echo(address, b"first") == b"first"
+        assert {"spdy/3.1", "websocket"} == set(proxy.upgrades)
+        proxy.upgrades.clear()
+        assert await _echo(address, b"x" * MEGABYTE) == b"x" * MEGABYTE
+        assert proxy.upgrades == ["websocket"]
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"Ehello")
+        writer.write_eof()
+        assert await asyncio.wait_for(reader.readexactly(5), 60) == b"hello"
+        writer.close()
+    server.close()
+    await proxy.close()
 
 
 async def test_a_slow_reader_slows_the_sender(tunnel: PortForward) -> None:
@@ -181,7 +262,7 @@ async def test_it_outlives_the_pod(
     start_server: Callable[[], Awaitable[None]],
     wait_until: WaitUntil,
 ) -> None:
-    assert await _echo(tunnel, b"first") == b"first"
+    assert await _echo(tunnel.address, b"first") == b"first"
     await kube_client.delete(PODS, "server", namespace, grace_period_s=0)
 
     async def is_gone() -> bool:
@@ -193,8 +274,8 @@ async def test_it_outlives_the_pod(
 
     await wait_until(is_gone)
     with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-        await _echo(tunnel, b"nobody")
+        await _echo(tunnel.address, b"nobody")
     assert isinstance(tunnel.error, NotFoundError)
     await start_server()
-    assert await _echo(tunnel, b"second") == b"second"
+    assert await _echo(tunnel.address, b"second") == b"second"
     assert tunnel.error is None

@@ -26,8 +26,7 @@ from .stream import WatchEvent, iterate_lines, iterate_watch_events
 from .usage import ApiUsage
 
 if TYPE_CHECKING:
-    import aiohttp
-
+    from .handshake import Handshake
     from .transport import Params
 
 JsonObject = dict[str, Any]
@@ -358,20 +357,13 @@ class KubeClient:
         )
 
     def upgrade(
-        self, path: str, params: Params, protocols: tuple[str, ...], target: Target
-    ) -> AbstractAsyncContextManager[tuple[str, asyncio.Transport]]:
-        """Ask for a websocket; gives the subprotocol that the API chose and the bare connection.
+        self, path: str, target: Target, handshake: Handshake
+    ) -> AbstractAsyncContextManager[asyncio.Transport]:
+        """Ask for a bare connection on a path of the API; gives it once it is granted.
 
-        What the API sends unasked is lost: only for subprotocols in which the client begins.
+        What the API sends unasked is lost: only for protocols in which the client begins.
         """
-        return self._transport.upgrade(path, target, params, protocols)
-
-    def websocket(
-        self, path: str, params: Params, protocols: tuple[str, ...], target: Target | None = None
-    ) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse[bool]]:
-        """Open a websocket on a path of the API; ``target`` says in failures what it was for."""
-        target = target or Target("get", path)
-        return self._transport.websocket(path, target, params, protocols)
+        return self._transport.upgrade(path, target, handshake)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -1,8 +1,8 @@
 """A tunnel from a local port to a port of a Pod, through the Kubernetes API.
 
-Every TCP connection becomes one websocket, so connections neither wait for each other nor fall
-together, and no kubectl is needed. Inside it is SPDY, or channels where the API is older than 1.31:
-it chooses from what it is offered.
+Every TCP connection becomes one to the API, so connections neither wait for each other nor fall
+together, and no kubectl is needed. It asks for SPDY; where something between us and the API does
+not let that pass, for SPDY in a websocket, and remembers what was granted.
 
 Guarantees: which Pod is meant is asked at every connection, so the tunnel outlives the Pod; a
 slow reader on one end slows the writer on the other; bytes under way arrive before an end does.
@@ -18,19 +18,33 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from types import TracebackType
+from typing import NamedTuple
 
 from dask_k8s_operator.resources.kinds import PODS
 
-from .channels import CHANNELS, ChannelTunnel
 from .client import KubeClient
-from .errors import KubeError, Target
-from .streams import STREAMS, LocalEnd, StreamTunnel
+from .errors import ApiError, KubeError, Target
+from .handshake import Handshake, build_spdy_handshake, build_websocket_handshake
+from .streams import LocalEnd, StreamTunnel, WebsocketTunnel
 
 logger = logging.getLogger(__name__)
 
-OFFERED = (STREAMS, CHANNELS)
 LINGER_S = 1.0
+
+
+class Way(NamedTuple):
+    """One way to have SPDY streams of the API."""
+
+    build_handshake: Callable[[], Handshake]
+    tunnel: type[StreamTunnel]
+
+
+WAYS = (
+    Way(build_spdy_handshake, StreamTunnel),
+    Way(build_websocket_handshake, WebsocketTunnel),
+)
 
 
 class PortForward:
@@ -73,7 +87,7 @@ class PortForward:
         self._pod = pod
         self._local_port = local_port
         self._server: asyncio.Server | None = None
-        self._protocol = ""
+        self._ways: tuple[Way, ...] = WAYS
         self._connections: set[asyncio.Task[None]] = set()
 
     @property
@@ -132,15 +146,29 @@ class PortForward:
         pod = self._pod if isinstance(self._pod, str) else await self._pod()
         path = f"{PODS.path(self._namespace, pod)}/portforward"
         target = Target("get", "pods/portforward", "", self._namespace, pod)
-        params = {"ports": self._port}
-        if self._protocol != CHANNELS:
-            upgraded = self._client.upgrade(path, params, OFFERED, target)
-            async with upgraded as (protocol, transport):
-                self._protocol = protocol
-                if protocol == STREAMS:
-                    self.error = None
-                    await StreamTunnel(local, transport, self._port, target).carry(LINGER_S)
-                    return
-        async with self._client.websocket(path, params, (CHANNELS,), target) as websocket:
-            self.error = None
-            await ChannelTunnel(websocket, target, linger_s=LINGER_S).carry(*local.take())
+        async with AsyncExitStack() as stack:
+            way, transport = await self._connect(stack, path, target)
+            self._ways, self.error = (way,), None
+            await way.tunnel(local, transport, self._port, target).carry(LINGER_S)
+
+    async def _connect(
+        self, stack: AsyncExitStack, path: str, target: Target
+    ) -> tuple[Way, asyncio.Transport]:
+        *others, last = self._ways
+        for way in others:
+            asked = self._client.upgrade(path, target, way.build_handshake())
+            try:
+                return way, await stack.enter_async_context(asked)
+            except KubeError as error:
+                if _is_of_the_api(error):
+                    raise
+        asked = self._client.upgrade(path, target, last.build_handshake())
+        return last, await stack.enter_async_context(asked)
+
+
+def _is_of_the_api(error: KubeError) -> bool:
+    """Whether the API itself refuses, with a reason that another way would not change.
+
+    A request that lost its upgrade on the way is a bad one to the API; a proxy gives no reason.
+    """
+    return isinstance(error, ApiError) and bool(error.reason) and error.status != 400

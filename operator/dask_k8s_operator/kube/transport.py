@@ -30,8 +30,8 @@ from .errors import (
     build_api_error,
     build_not_kubernetes_error,
 )
+from .handshake import Handshake
 from .usage import ApiUsage
-from .websocket import build_handshake
 
 Params = Mapping[str, str | int | None]
 
@@ -153,48 +153,19 @@ class Transport:
 
     @asynccontextmanager
     async def upgrade(
-        self, path: str, target: Target, params: Params, protocols: tuple[str, ...]
-    ) -> AsyncIterator[tuple[str, asyncio.Transport]]:
-        """Ask for a websocket; gives the subprotocol chosen, and the connection once it is one."""
-        headers, accept = build_handshake(protocols)
+        self, path: str, target: Target, handshake: Handshake
+    ) -> AsyncIterator[asyncio.Transport]:
+        """Ask for a bare connection; gives it once the handshake is granted."""
         opened = self.open(
-            "GET", path, target, params, extra_headers=headers, read_s=READ_TIMEOUT_S
+            "GET", path, target, extra_headers=handshake.request, read_s=READ_TIMEOUT_S
         )
         async with opened as response:
             connection = response.connection
             transport = connection.transport if connection else None
-            is_accepted = response.headers.get("Sec-WebSocket-Accept") == accept
-            if response.status != 101 or not is_accepted or transport is None:
+            is_granted = handshake.is_granted(response.status, response.headers)
+            if not is_granted or transport is None:
                 raise build_not_kubernetes_error(self._credentials.host)
-            yield response.headers.get("Sec-WebSocket-Protocol", ""), transport
-
-    @asynccontextmanager
-    async def websocket(
-        self, path: str, target: Target, params: Params, protocols: tuple[str, ...]
-    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse[bool]]:
-        """Open a websocket; messages may be of any size."""
-        for renew in (False, True):
-            try:
-                with _translated(self._credentials.host):
-                    async with self._session.ws_connect(
-                        f"{self._credentials.host}{path}",
-                        params=_present(params),
-                        protocols=protocols,
-                        headers=await self._headers(renew=renew),
-                        proxy=self._proxy,
-                        max_msg_size=0,
-                    ) as websocket:
-                        yield websocket
-                        return
-            except aiohttp.WSServerHandshakeError as error:
-                if error.status != 401 or renew:
-                    # aiohttp does not read the body of a refused handshake.
-                    status = {
-                        "kind": "Status",
-                        "message": f"the websocket was refused with HTTP {error.status}",
-                        "details": {"name": target.name},
-                    }
-                    raise build_api_error(error.status, orjson.dumps(status), target) from error
+            yield transport
 
     async def _headers(self, *, renew: bool) -> dict[str, str]:
         authorization = await self._credentials.authorization(renew=renew)
@@ -205,8 +176,6 @@ class Transport:
 def _translated(host: str) -> Iterator[None]:
     try:
         yield
-    except aiohttp.WSServerHandshakeError:
-        raise
     except (aiohttp.ClientSSLError, ssl.SSLError) as error:
         raise ApiUnreachableError(host, f"its certificate is not trusted: {error}") from error
     except asyncio.TimeoutError as error:  # the builtin one only from Python 3.11

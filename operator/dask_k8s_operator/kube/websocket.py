@@ -4,15 +4,12 @@ aiohttp's own client copies every byte four times on its way out and holds a mes
 whole; at a gigabyte that is what a transfer costs. Its mask in C is used.
 
 Guarantees that payload comes out in order however its bytes come in, without a copy. Refuses
-extensions, and frames that only a client may send. Keys and masks are drawn from the system.
+extensions, and frames that only a client may send. Masks are drawn from the system.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import logging
-import os
 import secrets
 import struct
 from collections.abc import Callable, Iterator
@@ -21,7 +18,6 @@ from functools import lru_cache
 logger = logging.getLogger(__name__)
 
 BINARY, CLOSE, PING, PONG = 2, 8, 9, 10
-_ACCEPT_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _FINAL = 0x80
 _EXTENDED = 0x70
 _MASKED = 0x80
@@ -30,26 +26,6 @@ _LENGTH_BYTES = {126: 2, 127: 8}
 
 class FrameError(ConnectionError):
     """The other end does not speak the protocol."""
-
-
-def build_handshake(protocols: tuple[str, ...]) -> tuple[dict[str, str], str]:
-    """Build the headers of a request for a websocket, and what the answer has to accept it with.
-
-    Examples
-    --------
-    >>> build_handshake(("v4.channel.k8s.io",))[0]["Sec-WebSocket-Protocol"]
-    'v4.channel.k8s.io'
-    """
-    key = base64.b64encode(os.urandom(16))
-    digest = hashlib.sha1(key + _ACCEPT_SUFFIX, usedforsecurity=False).digest()
-    headers = {
-        "Upgrade": "websocket",
-        "Connection": "Upgrade",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": key.decode(),
-        "Sec-WebSocket-Protocol": ", ".join(protocols),
-    }
-    return headers, base64.b64encode(digest).decode()
 
 
 class FrameWriter:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from dask_k8s_operator.kube import spdy, websocket
 from dask_k8s_operator.kube.errors import Target
-from dask_k8s_operator.kube.streams import LocalEnd, StreamTunnel
+from dask_k8s_operator.kube.streams import LocalEnd, StreamTunnel, WebsocketTunnel
+
+Unwrap = Callable[[bytearray], bytearray]
 
 TARGET = Target("get", "pods/portforward", "", "default", "server")
 
@@ -30,11 +34,13 @@ class Tunnel:
         self.local = LocalEnd(lambda local: None)
         self.handler = _Handler()
 
-    async def open(self, linger_s: float, early: tuple[bytes, ...]) -> None:
+    async def open(
+        self, kind: type[StreamTunnel], linger_s: float, early: tuple[bytes, ...]
+    ) -> None:
         self.caller = await _connect(self.local)
         _read_early(self.local, *early)
         self.api = await _connect(self.handler)
-        self.end = StreamTunnel(self.local, self.handler.transport, 8786, TARGET)
+        self.end = kind(self.local, self.handler.transport, 8786, TARGET)
         self.carrying = asyncio.ensure_future(self.end.carry(linger_s))
 
     async def close(self) -> None:
@@ -63,25 +69,36 @@ class _Handler(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def _tunnel(linger_s: float = 30.0, early: tuple[bytes, ...] = ()) -> AsyncIterator[Tunnel]:
+async def _tunnel(
+    linger_s: float = 30.0,
+    early: tuple[bytes, ...] = (),
+    kind: type[StreamTunnel] = StreamTunnel,
+) -> AsyncIterator[Tunnel]:
     tunnel = Tunnel()
-    await tunnel.open(linger_s, early)
+    await tunnel.open(kind, linger_s, early)
     try:
         yield tunnel
     finally:
         await tunnel.close()
 
 
-async def _read_data(api: socket.socket, length: int) -> bytes:
+async def _read_data(api: socket.socket, length: int, unwrap: Unwrap) -> bytes:
     """What the tunnel has sent to the Pod, once it is so long."""
     sent, data, streams = bytearray(), b"", spdy.FrameReader()
     while len(data) < length:
         sent += await asyncio.get_running_loop().sock_recv(api, 1 << 16)
-        while message := _unmask(sent):
+        while message := unwrap(sent):
             data += b"".join(
                 bytes(frame.payload) for frame in streams.feed(message) if frame.type == spdy.DATA
             )
     return data
+
+
+def _take(sent: bytearray) -> bytearray:
+    """Take all of it."""
+    message = sent[:]
+    sent.clear()
+    return message
 
 
 def _unmask(sent: bytearray) -> bytearray:
@@ -102,10 +119,13 @@ def _read_early(local: LocalEnd, *blocks: bytes) -> None:
         local.buffer_updated(len(block))
 
 
-async def test_what_comes_before_there_is_a_tunnel_arrives_first() -> None:
-    async with _tunnel(early=(b"first ", b"second ")) as tunnel:
+@pytest.mark.parametrize(("kind", "unwrap"), [(StreamTunnel, _take), (WebsocketTunnel, _unmask)])
+async def test_what_comes_before_there_is_a_tunnel_arrives_first(
+    kind: type[StreamTunnel], unwrap: Unwrap
+) -> None:
+    async with _tunnel(early=(b"first ", b"second "), kind=kind) as tunnel:
         tunnel.caller.send(b"third")
-        assert await _read_data(tunnel.api, 18) == b"first second third"
+        assert await _read_data(tunnel.api, 18, unwrap) == b"first second third"
 
 
 async def test_a_caller_that_nobody_serves_yet_waits_with_what_is_not_first() -> None:
@@ -114,18 +134,6 @@ async def test_a_caller_that_nobody_serves_yet_waits_with_what_is_not_first() ->
     _read_early(local, b"first")
     assert not local.transport.is_reading()
     local.transport.abort()
-    await local.closed
-    caller.close()
-
-
-async def test_streams_of_asyncio_begin_with_what_came_before_them() -> None:
-    local = LocalEnd(lambda local: None)
-    caller = await _connect(local)
-    _read_early(local, b"early")
-    local.eof_received()
-    reader, writer = local.take()
-    assert await reader.read() == b"early"
-    writer.close()
     await local.closed
     caller.close()
 

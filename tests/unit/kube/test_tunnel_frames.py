@@ -1,4 +1,4 @@
-"""The frames inside a tunnel: SPDY in a websocket, in pieces of any size."""
+"""The frames inside a tunnel, in pieces of any size: SPDY, and websockets around it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from dask_k8s_operator.kube import spdy, websocket
+from dask_k8s_operator.kube import handshake, spdy, websocket
 
 
 def _cut(sent: bytes, size: int) -> list[bytes]:
@@ -122,10 +122,22 @@ def test_a_slow_mask_is_told_of_once(monkeypatch, caplog):
     assert "tunnels to Pods will be slow" in caplog.text
 
 
-def test_a_handshake_is_accepted_by_the_digest_of_its_key(monkeypatch):
+def test_a_handshake_is_granted_by_the_digest_of_its_key(monkeypatch):
     # The example of RFC 6455, section 1.3.
-    monkeypatch.setattr(websocket.os, "urandom", lambda _: b"the sample nonce")
-    headers, accept = websocket.build_handshake(("one", "two"))
-    assert headers["Sec-WebSocket-Key"] == "dGhlIHNhbXBsZSBub25jZQ=="
-    assert accept == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-    assert headers["Sec-WebSocket-Protocol"] == "one, two"
+    monkeypatch.setattr(handshake.os, "urandom", lambda _: b"the sample nonce")
+    asked = handshake.build_websocket_handshake()
+    assert asked.request["Sec-WebSocket-Key"] == "dGhlIHNhbXBsZSBub25jZQ=="
+    assert asked.answer["Sec-WebSocket-Accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+
+@pytest.mark.parametrize(
+    "build", [handshake.build_spdy_handshake, handshake.build_websocket_handshake]
+)
+def test_a_connection_is_ours_only_when_all_of_it_is_granted(build):
+    asked = build()
+    assert asked.is_granted(101, {**asked.answer, "Date": "now"})
+    assert not asked.is_granted(200, asked.answer)
+    for name in asked.answer:
+        rest = {other: value for other, value in asked.answer.items() if other != name}
+        assert not asked.is_granted(101, rest)
+        assert not asked.is_granted(101, {**rest, name: "something else"})

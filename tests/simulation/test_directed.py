@@ -113,3 +113,19 @@ def test_silent_schedulers_hold_up_no_other_cluster(has_agent):
     outcome = Stage(7, play).run()
     assert not outcome.broken, outcome.describe()
     assert max(seconds) < 1.0
+
+
+def test_a_refusal_is_taken_back_though_the_answer_to_its_last_word_was_lost():
+    async def play(stage):
+        stage.create("x", 1)
+        await stage.until(lambda: stage.is_ready("x", 1), 120, "the cluster")
+        stage.refuse_creations()
+        stage.scale("x", 2)
+        await stage.until(lambda: "was refused" in stage.complaint("x"), 60, "a refusal")
+        stage.lose_answers()
+        stage.scale("x", 1)
+        await stage.until(lambda: stage.is_ready("x", 1), 60, "one worker")
+        await stage.until(lambda: not stage.complaint("x"), 60, "no complaint")
+
+    outcome = Stage(7, play).run()
+    assert not outcome.broken, outcome.describe()

@@ -134,6 +134,8 @@ class Applier:
         if _owners(there) & _owners(write.body):
             # Ours: the answer to an earlier try was lost, or the watch is late.
             self._cache.remember(write.kind, there)
+            if write.if_exists == "decide":
+                raise ConflictError(409, "Conflict", "it was made meanwhile")
             if write.if_exists == "merge":
                 parts = {k: v for k, v in write.body.items() if k not in ("apiVersion", "kind")}
                 await self._patch(Patch(write.kind, metadata["namespace"], metadata["name"], parts))
@@ -185,20 +187,28 @@ class Applier:
                 self._cache.remember_deleted(*place)
 
     async def _write_status(self, kind: Kind, item: Manifest, status: Manifest | None) -> None:
-        changes = diff_status(item.get("status"), status)
+        metadata, before = item["metadata"], item.get("status")
+        changes = diff_status(before, status)
         if not changes:
             return
-        metadata = item["metadata"]
+        # A merge patch would not do: the uid in one is not looked at beside a status.
+        is_still_there = {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]}
         try:
             changed = await self._client.patch(
                 kind,
                 metadata["name"],
-                {"status": changes},
+                [is_still_there, *changes],
                 metadata["namespace"],
+                patch_type="json",
                 subresource="status",
             )
         except NotFoundError:
             return  # deleted meanwhile
+        except InvalidError as error:
+            if error.details:
+                raise
+            # Said of what a patch presumes, and of nothing else.
+            raise ConflictError(409, "Conflict", "it is another now", None, error.target) from error
         self._cache.remember(kind, changed)
 
 
@@ -214,20 +224,24 @@ def _keep_unproven(plan: Plan, before: Manifest | None, done: list[Write]) -> Ma
     return status
 
 
-def diff_status(before: Manifest | None, after: Manifest | None) -> Manifest | None:
-    """Build the merge patch between two statuses, None when there is nothing to say.
+def diff_status(before: Manifest | None, after: Manifest | None) -> list[Manifest]:
+    """Build the operations of a JSON patch that make one status of another.
 
     Examples
     --------
     >>> diff_status({"phase": "Pending", "message": "starts"}, {"phase": "Running"})
-    {'phase': 'Running', 'message': None}
+    [{'op': 'add', 'path': '/status/phase', 'value': 'Running'}, \
+{'op': 'remove', 'path': '/status/message'}]
     """
-    if after is None:
-        return None
-    before = before or {}
-    changes = {key: value for key, value in after.items() if before.get(key) != value}
-    changes.update(dict.fromkeys(key for key in before if key not in after))
-    return changes or None
+    if after is None or after == (before or {}):
+        return []
+    if not before:
+        return [{"op": "add", "path": "/status", "value": after}]
+    changed = {key: value for key, value in after.items() if before.get(key) != value}
+    return [
+        *({"op": "add", "path": f"/status/{key}", "value": changed[key]} for key in changed),
+        *({"op": "remove", "path": f"/status/{key}"} for key in before if key not in after),
+    ]
 
 
 def _kinds_of(step: tuple[Write, ...]) -> list[Kind]:

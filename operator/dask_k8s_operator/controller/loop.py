@@ -191,8 +191,9 @@ class Controller:
         before = self._refusals.get(request, ())
         refusals = keep_words(before, await self._applier.apply(request.kind, item, plan))
         self._refusals[request] = refusals
-        if refusals and refusals != before:
-            # At once, so that the status says what was refused.
+        if refusals != before:
+            # At once, so that the status says what was refused, or that it no longer is: its write
+            # wakes nobody when it took effect and its answer was lost.
             self.queue.add(request)
         if refusals:
             self.queue.add_failed(request)

@@ -88,7 +88,7 @@ class FrameReader:
         self._wanted = _HEAD_BYTES
         self._stream_id = self._flags = self._data_left = 0
 
-    def feed(self, block: bytes | memoryview) -> Iterator[Frame]:
+    def feed(self, block: bytes | bytearray | memoryview) -> Iterator[Frame]:
         """Take some bytes; yields the frames, or parts of frames, that they complete."""
         view = memoryview(block)
         at = 0

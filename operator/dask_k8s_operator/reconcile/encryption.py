@@ -44,7 +44,7 @@ def keep_certificates(observed: ObservedCluster) -> list[Write]:
     if certificates is None:
         return []
     if certificates.is_new:
-        return [Create(SECRETS, build_tls_secret(observed.cluster, certificates))]
+        return [Create(SECRETS, build_tls_secret(observed.cluster, certificates), "decide")]
     if not certificates.is_renewed:
         return []
     encoded = {k: base64.b64encode(v.encode()).decode() for k, v in certificates.texts.items()}

@@ -21,13 +21,13 @@ class Create:
     Parameters
     ----------
     if_exists
-        What a taken name means, unless the one that is there is ours already: ``"refuse"``:
-        something else has it, say so; ``"merge"``: bring the one that is there up to date.
+        What becomes of one that is there and ours already: ``"keep"`` it; ``"merge"``: bring it up
+        to date; ``"decide"`` again, since what it holds matters. What is something else's is said.
     """
 
     kind: Kind
     body: Manifest
-    if_exists: Literal["refuse", "merge"] = "refuse"
+    if_exists: Literal["keep", "merge", "decide"] = "keep"
 
 
 @dataclass(frozen=True)

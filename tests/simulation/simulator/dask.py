@@ -22,7 +22,7 @@ from dask_k8s_operator.resources.names import (
     agent_name,
     tls_name,
 )
-from dask_k8s_operator.resources.tls import AUTHORITY_CERTIFICATE_KEY
+from dask_k8s_operator.resources.tls import AUTHORITY_CERTIFICATE_KEY, Certificates
 
 from .api import ApiServer, Manifest
 
@@ -78,6 +78,8 @@ class Scheduler:
         self.waiting: list[Task] = []
         self.stalled_until_s = 0.0
         self.silent_since_s: float | None = None
+        # Begin and end of the last silence that somebody was left with.
+        self.silence_s = (0.0, 0.0)
         self.asked_s = 0.0
         self.is_alive = True
         # Some images load no preload, and clusters of before have none.
@@ -105,8 +107,6 @@ class Scheduler:
     def submit(self, count: int, duration_s: float) -> None:
         """Take in tasks."""
         self.submitted_s = self._dask.loop.time()
-        if not self.unfinished:
-            self.work_began_s = self._dask.loop.time()
         for _ in range(count):
             self._dask.tasks += 1
             self._place(Task(self._dask.tasks, duration_s))
@@ -197,6 +197,8 @@ class Scheduler:
 
     def _place(self, task: Task) -> None:
         self.transitions += 1
+        if not self.unfinished:
+            self.work_began_s = self._dask.loop.time()
         worker = min(self.accepting(), key=lambda w: len(w.processing), default=None)
         if worker is None:
             self.waiting.append(task)
@@ -262,8 +264,7 @@ class Dask:
             return  # a bystander runs something else
         place = (metadata["namespace"], labels.get(CLUSTER_NAME_LABEL, ""))
         if labels.get(COMPONENT_LABEL) == SCHEDULER:
-            token, authority = self._read_token(place), self._read_authority(place)
-            scheduler = Scheduler(self, pod, token, authority)
+            scheduler = Scheduler(self, pod, self._read_token(place), self.read_authority(pod))
             self.schedulers[place] = scheduler
             for worker in [w for w in self.workers.values() if w.place == place]:
                 self._connect_later(worker)
@@ -273,7 +274,7 @@ class Dask:
             address = f"tcp://{pod['status']['podIP']}:{self._ports}"
             is_named = pod["spec"].get("hostNetwork") or self._rng.random() < 0.5
             name = metadata["name"] if is_named else address
-            worker = Worker(metadata["uid"], address, place, self._read_authority(place), name)
+            worker = Worker(metadata["uid"], address, place, self.read_authority(pod), name)
             self.workers[metadata["uid"]] = worker
             self._connect_later(worker)
 
@@ -298,6 +299,18 @@ class Dask:
         """Draw whether a scheduler runs the operator's agent."""
         return self._rng.random() >= AGENTLESS_RATE
 
+    def read_authority(self, pod: Manifest) -> str:
+        """Tell whose certificates a Pod's container would get now; "" where it is given none."""
+        metadata = pod["metadata"]
+        name = tls_name(metadata["labels"].get(CLUSTER_NAME_LABEL, ""))
+        variables = [env for container in pod["spec"]["containers"] for env in _env(container)]
+        if not any(_refers_to(name, variable) for variable in variables):
+            return ""
+        secret = self._api.find(SECRETS, metadata["namespace"], name) or {"data": {}}
+        encoded = str(secret["data"].get(AUTHORITY_CERTIFICATE_KEY, ""))
+        texts = {AUTHORITY_CERTIFICATE_KEY: base64.b64decode(encoded).decode()}
+        return Certificates(texts, until=0.0).authority
+
     def later(self, delay_s: float, step: object, *arguments: object) -> None:
         """Do something later."""
         self.loop.call_later(delay_s, step, *arguments)  # type: ignore[arg-type]
@@ -313,10 +326,15 @@ class Dask:
         if scheduler.authority == worker.authority:  # they show each other their certificates
             scheduler.connect(worker)
 
-    def _read_authority(self, place: Place) -> str:
-        secret = self._api.find(SECRETS, place[0], tls_name(place[1])) or {"data": {}}
-        return str(secret["data"].get(AUTHORITY_CERTIFICATE_KEY, ""))
-
     def _read_token(self, place: Place) -> str:
         secret = self._api.find(SECRETS, place[0], agent_name(place[1])) or {"data": {}}
         return base64.b64decode(secret["data"].get(AGENT_TOKEN_KEY, "")).decode()
+
+
+def _env(container: Manifest) -> list[Manifest]:
+    return container.get("env") or []
+
+
+def _refers_to(secret: str, variable: Manifest) -> bool:
+    reference = (variable.get("valueFrom") or {}).get("secretKeyRef") or {}
+    return bool(reference.get("name") == secret)

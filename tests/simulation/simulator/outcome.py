@@ -24,6 +24,7 @@ from dask_k8s_operator.resources.names import (
     runner_name,
     scheduler_name,
 )
+from dask_k8s_operator.resources.tls import is_of_other_authority
 
 from .api import ApiServer, Manifest, owns
 from .books import is_live
@@ -73,9 +74,11 @@ def _judge_cluster(api: ApiServer, dask: Dask, cluster: Manifest) -> Iterator[st
     if service is None or not owns(cluster, service):
         yield "has no Service"
         return
-    is_outdated = _image(pod["spec"]) != _image(spec["scheduler"]["spec"])
+    has_other_image = _image(pod["spec"]) != _image(spec["scheduler"]["spec"])
+    has_other_authority = is_of_other_authority(pod, dask.read_authority(pod))
+    is_outdated = has_other_image or has_other_authority
     if is_outdated and can_tell and not (scheduler and (scheduler.unfinished or scheduler.held)):
-        yield "its scheduler has another image"
+        yield f"its scheduler has another {'image' if has_other_image else 'authority'}"
     if {_team(pod), _team(service)} != {_team(cluster)}:
         yield "its scheduler Pod or Service has another label"
     yield from _judge_default_group(api, cluster)

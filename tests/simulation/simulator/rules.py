@@ -221,8 +221,12 @@ class Rules:
         """Whether what a scheduler knows counts no more, or cannot be known."""
         if scheduler.started_s > self._seen_s or not scheduler.has_agent:
             return True
-        silent_s = scheduler.silent_since_s
-        if silent_s is not None and self._now - silent_s >= UNREACHABLE_TIMEOUT_S - 1.0:
+        silences = (
+            [scheduler.silence_s] if self._now - scheduler.silence_s[1] < self._haste_s else []
+        )
+        if scheduler.silent_since_s is not None:
+            silences.append((scheduler.silent_since_s, self._now))
+        if any(end - begin >= UNREACHABLE_TIMEOUT_S - 1.0 for begin, end in silences):
             return True
         cluster = pod["metadata"]["labels"][CLUSTER_NAME_LABEL]
         if self._books.was_suspended(pod["metadata"]["namespace"], cluster, self._seen_s):

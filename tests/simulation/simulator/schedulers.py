@@ -105,7 +105,10 @@ class SimulatedSchedulers:
             scheduler.silent_since_s = now
         scheduler.asked_s = now
         if is_stalled:
+            began_s = scheduler.silent_since_s
             await asyncio.sleep(ASK_TIMEOUT_S)
+            # Whoever else was answered meanwhile: this question was not.
+            scheduler.silence_s = (began_s, self._dask.loop.time())
             await self._fall_silent_if_dead()
             return None, f"{place.url} does not answer"
         if scheduler.has_agent and place.token != scheduler.token:

@@ -82,6 +82,14 @@ class Stage(History):
         """Have somebody delete the Secret of an encrypted cluster."""
         self.api.delete(SECRETS, NAMESPACE, tls_name(name), "user")
 
+    def refuse_creations(self) -> None:
+        """Let the API refuse to create anything, until it becomes calm."""
+        self.weather.refusing = [(self.loop.time(), 1e9)]
+
+    def lose_answers(self) -> None:
+        """Let writes take effect and their answers get lost, until it becomes calm."""
+        self.weather.requests = {"lost": 1.0}
+
     def workers(self, name: str) -> list[Manifest]:
         """Worker Pods of a cluster."""
         labels = {CLUSTER_NAME_LABEL: name, COMPONENT_LABEL: WORKER}
@@ -104,6 +112,11 @@ class Stage(History):
         said = (cluster.get("status") or {}).get("ready")
         is_exact = len(self.workers(name)) == replicas == at_work
         return is_exact and said == f"{replicas}/{replicas}"
+
+    def complaint(self, name: str) -> str:
+        """What a cluster says is wrong with it."""
+        status = self.api.get(DASK_CLUSTERS, NAMESPACE, name).get("status") or {}
+        return str(status.get("message", ""))
 
     async def until(self, happens: Callable[[], object], within_s: float, what: str) -> float:
         """Wait for something; returns the seconds it took."""

@@ -7,7 +7,14 @@ import pytest
 
 from dask_k8s_operator.controller.apply import Applier
 from dask_k8s_operator.controller.cache import Cache
-from dask_k8s_operator.kube.errors import ApiError, ForbiddenError, NotFoundError
+from dask_k8s_operator.kube.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+)
 from dask_k8s_operator.reconcile.plan import Create, Patch, Plan
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, PODS, SECRETS, SERVICES
 
@@ -27,7 +34,7 @@ class RefusingClient:
 
 
 def build_body(name):
-    return {"metadata": {"namespace": "a", "name": name}}
+    return {"metadata": {"namespace": "a", "name": name, "uid": f"uid-{name}"}}
 
 
 @pytest.mark.parametrize("order", [(SERVICES, SECRETS, PODS), (PODS, SERVICES, SECRETS)])
@@ -60,14 +67,14 @@ class ChangingClient:
     async def patch(self, kind, name, body, namespace, **options):
         if kind == SECRETS and self.error:
             raise self.error
-        if "status" not in body:
+        if kind == SECRETS:
             return build_body(name)
-        self.statuses.append(body["status"])
-        self.there |= body["status"]
-        return {
-            **build_body(name),
-            "status": {k: v for k, v in self.there.items() if v is not None},
-        }
+        is_still_there, *changes = body
+        assert is_still_there["value"] == build_body(name)["metadata"]["uid"]
+        told = {change["path"].rpartition("/")[2]: change["value"] for change in changes}
+        self.statuses.append(told)
+        self.there |= told
+        return {**build_body(name), "status": self.there}
 
 
 @pytest.mark.parametrize(
@@ -89,3 +96,53 @@ async def test_a_status_tells_only_what_was_written(error, told):
     with contextlib.suppress(ApiError):
         await applier.apply(DASK_CLUSTERS, item, plan)
     assert client.statuses == [told]
+
+
+class StrictClient:
+    """Refuses a status, as the API does."""
+
+    def __init__(self, details):
+        self.details = details
+
+    async def patch(self, kind, name, body, namespace, **options):
+        raise InvalidError(422, "Invalid", "the server rejected our request", self.details)
+
+
+@pytest.mark.parametrize(
+    ("details", "raised"),
+    [({}, ConflictError), ({"causes": [{"field": "status.phase"}]}, InvalidError)],
+)
+async def test_a_status_that_is_not_for_the_namesake_is_a_conflict(details, raised):
+    client = StrictClient(details)
+    applier = Applier(client, Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count)
+    with pytest.raises(raised):
+        await applier.apply(DASK_CLUSTERS, build_body("x"), Plan(status={"phase": "Running"}))
+
+
+class LateClient:
+    """Everything that is to be made is there already, made by another operator."""
+
+    def __init__(self, there):
+        self.there = there
+
+    async def create(self, kind, body):
+        raise AlreadyExistsError(409, "AlreadyExists", "it exists")
+
+    async def get(self, kind, name, namespace):
+        return self.there
+
+
+@pytest.mark.parametrize(
+    ("if_exists", "expectation"),
+    [("keep", contextlib.nullcontext()), ("decide", pytest.raises(ConflictError))],
+)
+async def test_what_was_made_meanwhile_is_kept_or_decided_about_again(if_exists, expectation):
+    owners = [{"kind": "DaskCluster", "uid": "uid-x", "name": "x", "apiVersion": "v1"}]
+    there = build_body("x-tls")
+    there["metadata"]["ownerReferences"] = owners
+    applier = Applier(
+        LateClient(there), Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count
+    )
+    plan = Plan(steps=((Create(SECRETS, there, if_exists),),))
+    with expectation:
+        await applier.apply(DASK_CLUSTERS, build_body("x"), plan)

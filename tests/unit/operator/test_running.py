@@ -191,11 +191,12 @@ def test_an_operator_that_waits_for_its_turn_tells_only_that():
 @pytest.mark.parametrize(
     ("before", "after", "patch"),
     [
-        (None, None, None),
-        ({"a": 1}, None, None),
-        (None, {"a": 1}, {"a": 1}),
-        ({"a": 1}, {"a": 1}, None),
-        ({"a": 1, "b": 2}, {"a": 1}, {"b": None}),
+        (None, None, []),
+        ({"a": 1}, None, []),
+        (None, {"a": 1}, [{"op": "add", "path": "/status", "value": {"a": 1}}]),
+        ({"a": 1}, {"a": 1}, []),
+        ({"a": 1}, {"a": 2}, [{"op": "add", "path": "/status/a", "value": 2}]),
+        ({"a": 1, "b": 2}, {"a": 1}, [{"op": "remove", "path": "/status/b"}]),
     ],
 )
 def test_a_status_is_written_only_where_it_changed(before, after, patch):

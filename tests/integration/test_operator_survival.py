@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,27 @@ async def test_watches_survive_a_token_that_ends_and_an_api_server_that_restarts
     assert machine.program.process.returncode is None
     # What was missed meanwhile came by the watches: nothing was read anew.
     assert await machine.count_calls("list", 200) == 1
+
+
+@pytest.mark.alone("nobody else can do without the API server")
+@pytest.mark.current_only("the embedded one is restarted above")
+@pytest.mark.skipif(
+    "DASK_TEST_API_OUTAGE" not in os.environ,
+    reason="DASK_TEST_API_OUTAGE names no command that kills the API server and starts it again",
+)
+async def test_the_operator_works_on_after_the_api_server_was_killed(dask):
+    await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1))
+    await dask.wait_ready("demo", 1)
+    (before,) = await dask.pods()
+    outage = await asyncio.create_subprocess_shell(os.environ["DASK_TEST_API_OUTAGE"])
+    assert await outage.wait() == 0
+    await dask.edit(DASK_CLUSTERS, "demo", spec={"worker": {"replicas": 2}})
+    await dask.wait_ready("demo", 2)
+    after = {pod["metadata"]["uid"]: pod for pod in await dask.pods()}
+    kept = after[before["metadata"]["uid"]]
+    assert kept["status"]["containerStatuses"][0]["restartCount"] == 0
+    async with dask.connected("demo") as client:
+        await client.wait_for_workers(2)
 
 
 HELD = "dask-k8s-jupyter.test/held"

@@ -246,8 +246,10 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
             self._panel.show()
             self.sync(self._guarded, self._finish)
         except BaseException as error:
-            self.sync(self._end_step, error)
-            self._loop_runner.stop()
+            try:
+                self.sync(self._end_step, error)
+            finally:
+                self._loop_runner.stop()
             raise
 
     async def _end_step(self, error: BaseException) -> None:
@@ -255,7 +257,7 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
         if self._step is not None and not self._step.done():
             self._step.cancel()
             await asyncio.wait({self._step})
-        await self._end("failed", delete=self._takes_back(error))
+        await self._undo(error)
 
     async def _start(self) -> None:
         await self._guarded(self._begin)
@@ -268,13 +270,19 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
         try:
             await step()
         except BaseException as error:
-            try:
-                await finish(self._end("failed", delete=self._takes_back(error)))
-            except DaskKubernetesError:
-                logger.exception("what was created may stay: %s/%s", self.namespace, self.name)
+            await finish(self._undo(error))
             if isinstance(error, KubeError):
                 raise explain(error) from error
             raise
+        finally:
+            self._step = None
+
+    async def _undo(self, error: BaseException) -> None:
+        """Let go of a start that failed; what cannot be deleted is told, whoever has gone."""
+        try:
+            await self._end("failed", delete=self._takes_back(error))
+        except DaskKubernetesError:
+            logger.exception("what was created may stay: %s/%s", self.namespace, self.name)
 
     def _takes_back(self, error: BaseException) -> bool:
         """Whether what was created goes when the start ends like this."""

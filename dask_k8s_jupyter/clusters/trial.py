@@ -10,14 +10,19 @@ import asyncio
 import platform
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import metadata
 from typing import Any
 
 import aiohttp
 
 from dask_k8s_jupyter import config
-from dask_k8s_jupyter.errors import KubernetesUnreachableError, StartTimeoutError
+from dask_k8s_jupyter.errors import (
+    ClusterNotFoundError,
+    DaskKubernetesError,
+    KubernetesUnreachableError,
+    StartTimeoutError,
+)
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS
 from dask_k8s_operator.resources.names import COMM_PORT, DASHBOARD_PORT, WORKER
@@ -64,12 +69,16 @@ async def try_cluster(
         idle_timeout=IDLE_TIMEOUT_S,
         tls=config.get("tls"),
     )
-    is_made = False
+    may_be_there = True
 
     async def make() -> None:
-        nonlocal is_made
-        await create_cluster(client, spec, namespace)
-        is_made = True
+        nonlocal may_be_there
+        try:
+            await create_cluster(client, spec, namespace)
+        except DaskKubernetesError as error:
+            # That no answer came does not say that nothing was made.
+            may_be_there = isinstance(error, KubernetesUnreachableError)
+            raise
 
     try:
         await finish(make())
@@ -82,8 +91,9 @@ async def try_cluster(
             await watched.close()
         yield name
     finally:
-        if is_made:
-            await finish(delete_cluster(client, namespace, name))
+        if may_be_there:
+            with suppress(ClusterNotFoundError):
+                await finish(delete_cluster(client, namespace, name))
 
 
 async def _wait_worker(

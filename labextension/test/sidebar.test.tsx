@@ -182,6 +182,42 @@ describe('the sidebar', () => {
     expect(found.scale).toHaveBeenCalledWith(expect.anything(), 7);
   });
 
+  it('keeps the slider and the range in hand while the connection is lost', () => {
+    const drag = (field: HTMLInputElement, value: string): void => {
+      const write = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')!.set!;
+      write.call(field, value);
+      React.act(() => void field.dispatchEvent(new Event('input', { bubbles: true })));
+    };
+    const isLost = { connection: { phase: 'lost' as const, retryAtMs: Date.now() + 3000 } };
+    const fixed = [rowOf(cluster(), { isOpen: true })];
+    show({ rows: fixed });
+    const slider = host.querySelector<HTMLInputElement>('.dk-Slider')!;
+    const before = slider.value;
+    slider.focus();
+    const lost = show({ rows: fixed, ...isLost });
+    drag(slider, '9');
+    React.act(() => slider.blur());
+    expect(slider.value).toBe(before);
+    expect(lost.scale).not.toHaveBeenCalled();
+    slider.focus();
+    const found = show({ rows: fixed });
+    expect(document.activeElement).toBe(slider);
+    drag(slider, '9');
+    React.act(() => slider.blur());
+    expect(found.scale).toHaveBeenCalledWith(expect.anything(), 9);
+
+    const adaptive = [rowOf(cluster({ adaptive: { minimum: 1, maximum: 4 } }), { isOpen: true })];
+    show({ rows: adaptive });
+    const largest = host.querySelectorAll<HTMLInputElement>('.dk-Range input')[1]!;
+    largest.focus();
+    drag(largest, '8');
+    show({ rows: adaptive, ...isLost });
+    expect(largest.readOnly).toBe(true);
+    expect(document.activeElement).toBe(largest);
+    expect(largest.value).toBe('8');
+    expect(host.querySelector<HTMLButtonElement>('.dk-Apply')?.disabled).toBe(true);
+  });
+
   it('lets who may only look do nothing, and says so', () => {
     const can = { create: false, scale: false, delete: false };
     const context = { namespace: 'default', problem: null, can } as unknown as ServerContext;
@@ -189,7 +225,7 @@ describe('the sidebar', () => {
     const remove = [...host.querySelectorAll('button')].find(b => b.textContent === 'Delete');
     expect(remove?.disabled).toBe(true);
     expect(remove?.title).toBe('You may not delete clusters in default');
-    expect(host.querySelector<HTMLInputElement>('.dk-Slider')?.disabled).toBe(true);
+    expect(host.querySelector('.dk-Slider')?.getAttribute('aria-disabled')).toBe('true');
     press(heads()[0], 'Delete');
     press(heads()[0], 's');
     expect(actions.remove).not.toHaveBeenCalled();

@@ -2,6 +2,7 @@
  * How many workers: a fixed number, or a range that the cluster adapts in.
  *
  * A number acts at once, because it can be taken back; a range acts when both ends are said.
+ * What may not be changed for now keeps the focus: a disabled field would lose it.
  */
 import * as React from 'react';
 
@@ -71,7 +72,7 @@ function Fixed({ model, row, isDisabled }: ScaleProps): React.JSX.Element {
   const end = React.useRef(0);
   end.current = Math.max(end.current, sliderEnd(wanted));
   const release = (): void => {
-    if (dragged !== null && dragged !== wanted) {
+    if (dragged !== null && dragged !== wanted && !isDisabled) {
       model.scale(row.view, dragged);
     }
     setDragged(null);
@@ -85,11 +86,11 @@ function Fixed({ model, row, isDisabled }: ScaleProps): React.JSX.Element {
         min={0}
         max={end.current}
         value={Math.min(shown, end.current)}
-        disabled={isDisabled}
+        aria-disabled={isDisabled}
         style={{ '--dk-share': `${(100 * shown) / end.current}%` } as React.CSSProperties}
         aria-label={`Workers of ${row.view.name}`}
         aria-valuetext={`${shown} workers`}
-        onChange={event => setDragged(Number(event.target.value))}
+        onChange={event => !isDisabled && setDragged(Number(event.target.value))}
         onPointerUp={release}
         onKeyUp={release}
         onBlur={release}
@@ -116,7 +117,7 @@ function Range(props: ScaleProps & { readonly onApplied: () => void }): React.JS
   const fault = faults.minimum ?? faults.maximum;
   const apply = (event: React.FormEvent): void => {
     event.preventDefault();
-    if (!fault && !isSame) {
+    if (!fault && !isSame && !isDisabled) {
       model.adapt(row.view, range);
       onApplied();
     }
@@ -129,7 +130,8 @@ function Range(props: ScaleProps & { readonly onApplied: () => void }): React.JS
       aria-label={`${label} number of workers of ${row.view.name}`}
       title={`${label} number of workers`}
       value={value}
-      disabled={isDisabled}
+      readOnly={isDisabled}
+      aria-disabled={isDisabled}
       onChange={event => set(event.target.value)}
     />
   );

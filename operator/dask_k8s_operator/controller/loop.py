@@ -56,6 +56,7 @@ logger = logging.getLogger("dask_k8s_operator")
 HOUSEKEEPING_S = 5.0
 # From here on a group's Pods change faster than anybody reads its status.
 MANY_WORKERS = 100
+LONGEST_PATIENCE_S = 2.0
 # How long the status that somebody else has written about an object of ours stands.
 OTHERS_STATUS_S = 1.0
 # An operator that has lost its lease may work on until it would have expired.
@@ -306,7 +307,7 @@ class Controller:
         if kind != PODS or request.kind != DASK_WORKER_GROUPS:
             return 0.0
         workers = self.cache.count_children(PODS, request.namespace, request.name)
-        return min(1.0, workers / 1000) if workers >= MANY_WORKERS else 0.0
+        return min(LONGEST_PATIENCE_S, workers / 500) if workers >= MANY_WORKERS else 0.0
 
     def _build_informer(self, client: KubeClient, kind: Kind, namespace: str | None) -> Informer:
         # Everything we make carries the label: a busy cluster's other Pods do not concern us.

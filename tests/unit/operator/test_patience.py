@@ -37,7 +37,7 @@ async def test_a_group_is_looked_at_at_once_unless_it_has_many_workers(make, wor
     else:
         assert (len(controller.queue), controller.queue.delayed) == (0, 1)
         await asyncio.sleep(0)
-        assert slept == [MANY_WORKERS / 1000]
+        assert slept == [MANY_WORKERS / 500]
     controller.queue.close()
 
 

@@ -162,7 +162,7 @@ class Proxy:
         How to reach the API.
     manner
         What becomes of another upgrade: "drop" its headers, "refuse" it with a page, "cut" the
-        connection.
+        connection, or "hang".
     """
 
     def __init__(self, api: Credentials, manner: str) -> None:
@@ -177,6 +177,8 @@ class Proxy:
         upgrade = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"upgrade:"))
         self.upgrades.append(upgrade.partition(b":")[2].strip().decode().lower())
         if self.upgrades[-1] != "websocket":
+            if self._manner == "hang":
+                await reader.read()
             if self._manner != "drop":
                 page = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n"
                 writer.write(page if self._manner == "refuse" else b"")
@@ -205,10 +207,17 @@ class Proxy:
         await asyncio.gather(*self._relays, return_exceptions=True)
 
 
-@pytest.mark.parametrize("manner", ["drop", "refuse", "cut"])
+@pytest.mark.parametrize("manner", ["drop", "refuse", "cut", "hang"])
 async def test_a_proxy_that_knows_only_websockets_is_passed_in_one(
-    tunnel: PortForward, kubeconfig: Path, namespace: str, manner: str, patience: None
+    tunnel: PortForward,
+    kubeconfig: Path,
+    namespace: str,
+    manner: str,
+    patience: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if manner == "hang":
+        monkeypatch.setattr(portforward, "FIRST_WAY_S", 0.2)
     api = await load_credentials(str(kubeconfig))
     proxy = Proxy(api, manner)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)

@@ -33,6 +33,8 @@ _REFUSALS = (InvalidError, ForbiddenError, NotFoundError)
 # As many as the client has under way unless --concurrency says otherwise. Fewer than a step may
 # have: what is refused first keeps the rest unsent.
 WRITES_AT_ONCE = DEFAULT_CONCURRENCY
+# What the API says of a JSON patch whose test fails, or which changes what is not there.
+_DOES_NOT_APPLY = "rejected our request due to an error in our request"
 
 
 class Applier:
@@ -78,7 +80,10 @@ class Applier:
             refusals = [refused[kind] for kind in _kinds_of(step) if kind in refused]
             if refusals or failures:
                 break
-        await self._write_status(kind, item, _keep_unproven(plan, item.get("status"), done))
+        try:
+            await self._write_status(kind, item, _keep_unproven(plan, item.get("status"), done))
+        except KubeError as error:
+            failures.append(error)  # after what kept the rest from being done
         if not refusals and not failures:
             await self._teller.tell(kind, item, plan.notices)
         for failure in failures:
@@ -135,7 +140,8 @@ class Applier:
             # Ours: the answer to an earlier try was lost, or the watch is late.
             self._cache.remember(write.kind, there)
             if write.if_exists == "decide":
-                raise ConflictError(409, "Conflict", "it was made meanwhile")
+                name = f"{write.kind.kind} {metadata['namespace']}/{metadata['name']}"
+                raise ConflictError(409, "Conflict", f"{name} was made meanwhile")
             if write.if_exists == "merge":
                 parts = {k: v for k, v in write.body.items() if k not in ("apiVersion", "kind")}
                 await self._patch(Patch(write.kind, metadata["namespace"], metadata["name"], parts))
@@ -205,9 +211,8 @@ class Applier:
         except NotFoundError:
             return  # deleted meanwhile
         except InvalidError as error:
-            if error.details:
+            if error.status != 422 or _DOES_NOT_APPLY not in error.message:
                 raise
-            # Said of what a patch presumes, and of nothing else.
             raise ConflictError(409, "Conflict", "it is another now", None, error.target) from error
         self._cache.remember(kind, changed)
 
@@ -238,10 +243,16 @@ def diff_status(before: Manifest | None, after: Manifest | None) -> list[Manifes
     if not before:
         return [{"op": "add", "path": "/status", "value": after}]
     changed = {key: value for key, value in after.items() if before.get(key) != value}
+    gone = [key for key in before if key not in after]
     return [
-        *({"op": "add", "path": f"/status/{key}", "value": changed[key]} for key in changed),
-        *({"op": "remove", "path": f"/status/{key}"} for key in before if key not in after),
+        *({"op": "add", "path": _point_at(key), "value": changed[key]} for key in changed),
+        *({"op": "remove", "path": _point_at(key)} for key in gone),
     ]
+
+
+def _point_at(key: str) -> str:
+    """Write the JSON pointer (RFC 6901) of a field of the status."""
+    return f"/status/{key.replace('~', '~0').replace('/', '~1')}"
 
 
 def _kinds_of(step: tuple[Write, ...]) -> list[Kind]:

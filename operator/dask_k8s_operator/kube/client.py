@@ -356,14 +356,33 @@ class KubeClient:
             method, path, target, params=params, body=body, content_type=content_type
         )
 
+    @property
+    def upgrades_to_any(self) -> bool:
+        """Whether connections can be had for other protocols than websockets."""
+        return self._transport.upgrades_to_any
+
     def upgrade(
-        self, path: str, target: Target, handshake: Handshake
+        self, path: str, target: Target, handshake: Handshake, read_s: float | None = None
     ) -> AbstractAsyncContextManager[asyncio.Transport]:
         """Ask for a bare connection on a path of the API; gives it once it is granted.
 
         What the API sends unasked is lost: only for protocols in which the client begins.
+
+        Parameters
+        ----------
+        path, target
+            What to ask, and what it is about, for failures.
+        handshake
+            What to ask with.
+        read_s
+            Seconds to wait for the answer; None for as long as any request may take.
+
+        Raises
+        ------
+        ApiUnreachableError
+            Also when the answer neither grants it nor is a failure.
         """
-        return self._transport.upgrade(path, target, handshake)
+        return self._transport.upgrade(path, target, handshake, read_s)
 
     async def close(self) -> None:
         """Close all connections."""

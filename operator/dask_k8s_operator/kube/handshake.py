@@ -1,4 +1,8 @@
-"""How a request becomes a bare connection for SPDY streams: what asks for it, what grants it."""
+"""How a request becomes a bare connection for SPDY streams: what asks for it, what grants it.
+
+Guarantees that a connection counts as granted only with everything that grants it. Refuses to
+choose between the ways: that is the tunnel's.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,15 @@ _SWITCHING = 101
 
 
 class Handshake(NamedTuple):
-    """Headers of a request, and those that the answer has to have, whatever else it has."""
+    """One request for a connection.
+
+    Parameters
+    ----------
+    request
+        Headers to ask with.
+    answer
+        Headers that grant it, as they have to read, whatever else the answer has.
+    """
 
     request: Mapping[str, str]
     answer: Mapping[str, str]
@@ -27,7 +39,7 @@ class Handshake(NamedTuple):
 
 
 def build_spdy_handshake() -> Handshake:
-    """Ask for SPDY on the connection itself, as kubectl did for years and every API grants.
+    """Ask for SPDY on the connection itself, as kubectl did for years.
 
     Examples
     --------
@@ -39,7 +51,7 @@ def build_spdy_handshake() -> Handshake:
 
 
 def build_websocket_handshake() -> Handshake:
-    """Ask for SPDY in the messages of a websocket (RFC 6455), as an API grants from 1.31.
+    """Ask for SPDY in the messages of a websocket (RFC 6455), which the API knows from 1.31.
 
     Examples
     --------

@@ -25,17 +25,26 @@ from typing import NamedTuple
 from dask_k8s_operator.resources.kinds import PODS
 
 from .client import KubeClient
-from .errors import ApiError, KubeError, Target
+from .errors import ApiError, KubeError, Target, TooManyRequestsError
 from .handshake import Handshake, build_spdy_handshake, build_websocket_handshake
 from .streams import LocalEnd, StreamTunnel, WebsocketTunnel
 
 logger = logging.getLogger(__name__)
 
 LINGER_S = 1.0
+FIRST_WAY_S = 10.0
 
 
 class Way(NamedTuple):
-    """One way to have SPDY streams of the API."""
+    """One way to have SPDY streams of the API.
+
+    Parameters
+    ----------
+    build_handshake
+        Builds what to ask with, anew for each connection.
+    tunnel
+        What carries a connection that was granted.
+    """
 
     build_handshake: Callable[[], Handshake]
     tunnel: type[StreamTunnel]
@@ -154,21 +163,36 @@ class PortForward:
     async def _connect(
         self, stack: AsyncExitStack, path: str, target: Target
     ) -> tuple[Way, asyncio.Transport]:
-        *others, last = self._ways
-        for way in others:
-            asked = self._client.upgrade(path, target, way.build_handshake())
+        ways = self._ways if self._client.upgrades_to_any else WAYS[1:]
+        failures: list[KubeError] = []
+        for way in ways:
+            # Some swallow what they do not know; the last way may take as long as the API likes.
+            read_s = None if way is ways[-1] else FIRST_WAY_S
+            asked = self._client.upgrade(path, target, way.build_handshake(), read_s)
             try:
                 return way, await stack.enter_async_context(asked)
             except KubeError as error:
-                if _is_of_the_api(error):
+                if is_of_the_api(error):
                     raise
-        asked = self._client.upgrade(path, target, last.build_handshake())
-        return last, await stack.enter_async_context(asked)
+                failures.append(error)
+        # What stands between us and the API may be another one by now.
+        self._ways = WAYS
+        raise failures[0]
 
 
-def _is_of_the_api(error: KubeError) -> bool:
-    """Whether the API itself refuses, with a reason that another way would not change.
+def is_of_the_api(error: KubeError) -> bool:
+    """Whether the API itself refuses, for a reason that another way would not change.
 
-    A request that lost its upgrade on the way is a bad one to the API; a proxy gives no reason.
+    A request whose upgrade was lost between us is a bad one to the API; what is no Kubernetes
+    gives no reason.
+
+    Examples
+    --------
+    >>> is_of_the_api(ApiError(403, "Forbidden", "you may not"))
+    True
+    >>> is_of_the_api(ApiError(403, "", "<html>"))
+    False
     """
+    if isinstance(error, TooManyRequestsError):
+        return True
     return isinstance(error, ApiError) and bool(error.reason) and error.status != 400

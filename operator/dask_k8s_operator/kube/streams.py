@@ -129,6 +129,7 @@ class StreamTunnel(asyncio.BufferedProtocol):
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._silence = Silence()
         self._problem = b""
+        self._is_answered = False
         self._buffer = memoryview(bytearray(BUFFER_BYTES))
         self._streams_in, self._streams_out = spdy.FrameReader(), spdy.FrameWriter()
 
@@ -153,6 +154,8 @@ class StreamTunnel(asyncio.BufferedProtocol):
         self._local.attach(self)
         ends: set[asyncio.Future[None]] = {self._ended, self._local.has_stopped}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if not self._local.has_stopped.done() and not self._is_answered:
+            self._problem = self._problem or b"the connection was cut before the Pod's end answered"
         if not self._ended.done():
             await self._silence.wait((self._ended, self._local.closed), linger_s)
         self._say_goodbye()
@@ -183,6 +186,7 @@ class StreamTunnel(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Hand on what the Pod sent."""
         self._silence.hear()
+        self._is_answered = True
         data: list[Bytes] = []
         for block in self._unwrap(self._buffer[:nbytes]):
             for frame in self._streams_in.feed(block):

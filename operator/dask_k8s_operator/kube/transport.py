@@ -17,6 +17,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from aiohttp import http_parser
 
 from dask_k8s_operator import __version__
 
@@ -151,13 +152,23 @@ class Transport:
             if error.status != 401 or renew:
                 raise error
 
+    @property
+    def upgrades_to_any(self) -> bool:
+        """Whether aiohttp hands connections over whatever they become.
+
+        Without its parser in C it takes only a websocket's upgrade for one, and would ask others
+        for more on a connection that speaks another protocol by then.
+        """
+        return http_parser.HttpResponseParser is not http_parser.HttpResponseParserPy
+
     @asynccontextmanager
     async def upgrade(
-        self, path: str, target: Target, handshake: Handshake
+        self, path: str, target: Target, handshake: Handshake, read_s: float | None
     ) -> AsyncIterator[asyncio.Transport]:
         """Ask for a bare connection; gives it once the handshake is granted."""
+        asked = handshake.request
         opened = self.open(
-            "GET", path, target, extra_headers=handshake.request, read_s=READ_TIMEOUT_S
+            "GET", path, target, extra_headers=asked, read_s=read_s or READ_TIMEOUT_S
         )
         async with opened as response:
             connection = response.connection

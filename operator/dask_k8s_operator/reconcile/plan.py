@@ -22,7 +22,8 @@ class Create:
     ----------
     if_exists
         What becomes of one that is there and ours already: ``"keep"`` it; ``"merge"``: bring it up
-        to date; ``"decide"`` again, since what it holds matters. What is something else's is said.
+        to date; ``"decide"`` again, since what it holds matters. A name that something else holds
+        is refused.
     """
 
     kind: Kind

@@ -300,13 +300,15 @@ class Dask:
         return self._rng.random() >= AGENTLESS_RATE
 
     def read_authority(self, pod: Manifest) -> str:
-        """Tell whose certificates a Pod's container would get now; "" where it is given none."""
+        """Tell whose certificates a Pod's container would get now; "" where it gets none."""
         metadata = pod["metadata"]
         name = tls_name(metadata["labels"].get(CLUSTER_NAME_LABEL, ""))
         variables = [env for container in pod["spec"]["containers"] for env in _env(container)]
         if not any(_refers_to(name, variable) for variable in variables):
             return ""
-        secret = self._api.find(SECRETS, metadata["namespace"], name) or {"data": {}}
+        secret = self._api.find(SECRETS, metadata["namespace"], name)
+        if secret is None:
+            return ""
         encoded = str(secret["data"].get(AUTHORITY_CERTIFICATE_KEY, ""))
         texts = {AUTHORITY_CERTIFICATE_KEY: base64.b64decode(encoded).decode()}
         return Certificates(texts, until=0.0).authority

@@ -10,6 +10,8 @@ from typing import Any
 
 from dask_k8s_operator.kube.errors import InvalidError
 
+DOES_NOT_APPLY = "the server rejected our request due to an error in our request"
+
 
 def merge(before: Any, patch: Any) -> Any:
     """Apply a JSON merge patch (RFC 7386).
@@ -51,7 +53,7 @@ def _apply_one(before: Any, path: list[str], operation: dict[str, Any]) -> Any:
     here = int(path[0]) if isinstance(before, list) and path[0] != "-" else path[0]
     exists = here in before if isinstance(before, dict) else here != "-" and here < len(before)
     if not exists and not (last and op == "add"):
-        raise InvalidError(422, "Invalid", f"the path {operation['path']} does not exist")
+        raise InvalidError(422, "Invalid", f"{DOES_NOT_APPLY}: there is no {operation['path']}")
     after = before.copy()
     if not last:
         after[here] = _apply_one(before[here], path[1:], operation)
@@ -59,7 +61,7 @@ def _apply_one(before: Any, path: list[str], operation: dict[str, Any]) -> Any:
         del after[here]
     elif op == "test":
         if before[here] != operation["value"]:
-            raise InvalidError(422, "Invalid", f"testing path {operation['path']} failed")
+            raise InvalidError(422, "Invalid", f"{DOES_NOT_APPLY}: {operation['path']} is another")
     elif here == "-":
         after.append(operation["value"])
     else:

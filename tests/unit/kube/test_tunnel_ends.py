@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dask_k8s_operator.kube import spdy, websocket
-from dask_k8s_operator.kube.errors import Target
+from dask_k8s_operator.kube.errors import ApiError, Target
 from dask_k8s_operator.kube.streams import LocalEnd, StreamTunnel, WebsocketTunnel
 
 Unwrap = Callable[[bytearray], bytearray]
@@ -162,7 +162,8 @@ async def test_whoever_made_the_connection_to_the_api_is_told_of_its_end() -> No
         # Once the tunnel has spoken, it has taken the connection.
         await asyncio.get_running_loop().sock_recv(tunnel.api, 1)
         tunnel.handler.transport.close()
-        await asyncio.wait_for(tunnel.carrying, 60)
+        with pytest.raises(ApiError, match="cut before"):
+            await asyncio.wait_for(tunnel.carrying, 60)
         assert await asyncio.wait_for(tunnel.handler.lost, 10) is None
 
 

@@ -70,7 +70,8 @@ class ChangingClient:
         if kind == SECRETS:
             return build_body(name)
         is_still_there, *changes = body
-        assert is_still_there["value"] == build_body(name)["metadata"]["uid"]
+        uid = build_body(name)["metadata"]["uid"]
+        assert is_still_there == {"op": "test", "path": "/metadata/uid", "value": uid}
         told = {change["path"].rpartition("/")[2]: change["value"] for change in changes}
         self.statuses.append(told)
         self.there |= told
@@ -99,21 +100,28 @@ async def test_a_status_tells_only_what_was_written(error, told):
 
 
 class StrictClient:
-    """Refuses a status, as the API does."""
+    """Refuses a status."""
 
-    def __init__(self, details):
-        self.details = details
+    def __init__(self, status, message):
+        self.error = InvalidError(status, "Invalid", message)
 
     async def patch(self, kind, name, body, namespace, **options):
-        raise InvalidError(422, "Invalid", "the server rejected our request", self.details)
+        raise self.error
+
+
+NOT_APPLIED = "the server rejected our request due to an error in our request"
 
 
 @pytest.mark.parametrize(
-    ("details", "raised"),
-    [({}, ConflictError), ({"causes": [{"field": "status.phase"}]}, InvalidError)],
+    ("status", "message", "raised"),
+    [
+        (422, NOT_APPLIED, ConflictError),
+        (422, "status.phase: Invalid value", InvalidError),
+        (400, 'admission webhook "x" denied the request', InvalidError),
+    ],
 )
-async def test_a_status_that_is_not_for_the_namesake_is_a_conflict(details, raised):
-    client = StrictClient(details)
+async def test_a_status_that_is_not_for_the_namesake_is_a_conflict(status, message, raised):
+    client = StrictClient(status, message)
     applier = Applier(client, Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count)
     with pytest.raises(raised):
         await applier.apply(DASK_CLUSTERS, build_body("x"), Plan(status={"phase": "Running"}))
@@ -145,4 +153,17 @@ async def test_what_was_made_meanwhile_is_kept_or_decided_about_again(if_exists,
     )
     plan = Plan(steps=((Create(SECRETS, there, if_exists),),))
     with expectation:
+        await applier.apply(DASK_CLUSTERS, build_body("x"), plan)
+
+
+async def test_what_kept_the_rest_from_being_done_is_told_before_a_conflict():
+    class Client(StrictClient):
+        async def create(self, kind, body):
+            raise ApiError(503, "Unavailable", "no")
+
+    applier = Applier(
+        Client(422, NOT_APPLIED), Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count
+    )
+    plan = Plan(steps=((Create(PODS, build_body("p")),),), status={"phase": "Pending"})
+    with pytest.raises(ApiError, match="no"):
         await applier.apply(DASK_CLUSTERS, build_body("x"), plan)

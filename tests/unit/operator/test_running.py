@@ -197,6 +197,7 @@ def test_an_operator_that_waits_for_its_turn_tells_only_that():
         ({"a": 1}, {"a": 1}, []),
         ({"a": 1}, {"a": 2}, [{"op": "add", "path": "/status/a", "value": 2}]),
         ({"a": 1, "b": 2}, {"a": 1}, [{"op": "remove", "path": "/status/b"}]),
+        ({"a/b~": 1}, {}, [{"op": "remove", "path": "/status/a~1b~0"}]),
     ],
 )
 def test_a_status_is_written_only_where_it_changed(before, after, patch):

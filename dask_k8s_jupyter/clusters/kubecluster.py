@@ -21,7 +21,7 @@ from distributed.core import Status, rpc
 from distributed.deploy.cluster import Cluster
 from distributed.security import Security
 
-from dask_k8s_jupyter.errors import DaskKubernetesError, explain
+from dask_k8s_jupyter.errors import explain
 from dask_k8s_operator.kube.errors import KubeError
 
 from .checks import Command, Env, Resources, check_flag
@@ -278,11 +278,13 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
             self._step = None
 
     async def _undo(self, error: BaseException) -> None:
-        """Let go of a start that failed; what cannot be deleted is told, whoever has gone."""
+        """Let go of a start that failed; what cannot be let go is told beside why it failed."""
         try:
             await self._end("failed", delete=self._takes_back(error))
-        except DaskKubernetesError:
-            logger.exception("what was created may stay: %s/%s", self.namespace, self.name)
+        except Exception:
+            place = f"{self.namespace}/{self.name}"
+            command = f"dask-k8s delete {self.name} --namespace {self.namespace}"
+            logger.exception("DaskCluster %s may still be there: `%s` deletes it", place, command)
 
     def _takes_back(self, error: BaseException) -> bool:
         """Whether what was created goes when the start ends like this."""

@@ -24,6 +24,7 @@ from dask_k8s_jupyter.errors import (
     StartTimeoutError,
 )
 from dask_k8s_operator.kube import KubeClient
+from dask_k8s_operator.kube.errors import ApiError
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS
 from dask_k8s_operator.resources.names import COMM_PORT, DASHBOARD_PORT, WORKER
 
@@ -76,8 +77,7 @@ async def try_cluster(
         try:
             await create_cluster(client, spec, namespace)
         except DaskKubernetesError as error:
-            # That no answer came does not say that nothing was made.
-            may_be_there = isinstance(error, KubernetesUnreachableError)
+            may_be_there = not _is_refusal(error.__cause__)
             raise
 
     try:
@@ -94,6 +94,11 @@ async def try_cluster(
         if may_be_there:
             with suppress(ClusterNotFoundError):
                 await finish(delete_cluster(client, namespace, name))
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Whether the API said no: no answer, and one of an API that is in trouble, say nothing."""
+    return isinstance(error, ApiError) and error.status < 500
 
 
 async def _wait_worker(

@@ -196,8 +196,8 @@ describe('the sidebar', () => {
     slider.focus();
     const lost = show({ rows: fixed, ...isLost });
     drag(slider, '9');
-    React.act(() => slider.blur());
     expect(slider.value).toBe(before);
+    React.act(() => slider.blur());
     expect(lost.scale).not.toHaveBeenCalled();
     slider.focus();
     const found = show({ rows: fixed });

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,11 @@ from dask_resources import Dask, run_slowly
 from operator_program import Program
 
 from dask_k8s_jupyter.local import LocalKubernetes
+from dask_k8s_operator.controller.apply import Applier
+from dask_k8s_operator.controller.cache import Cache
 from dask_k8s_operator.kube import KubeClient
+from dask_k8s_operator.kube.errors import ConflictError, KubeError
+from dask_k8s_operator.reconcile.plan import Plan
 from dask_k8s_operator.resources.crds import build_crds
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, PODS, SERVICE_ACCOUNTS, Kind
 
@@ -34,6 +40,7 @@ BINDINGS = Kind(
 )
 NODES = Kind("", "v1", "nodes", "Node", namespaced=False)
 ACCOUNT = "operator"
+OPERATOR_NAMESPACE = "dask-operator"
 
 
 class Machine:
@@ -122,6 +129,29 @@ async def test_watches_survive_a_token_that_ends_and_an_api_server_that_restarts
     assert await machine.count_calls("list", 200) == 1
 
 
+async def test_the_status_of_a_cluster_is_not_written_to_its_namesake(dask):
+    """An operator may not know yet that the cluster which it looks at was made anew."""
+    spec = {**dask.cluster_spec(0), "suspend": True}
+    made = await dask.create(DASK_CLUSTERS, "demo", spec)
+    seen = {**made, "metadata": {**made["metadata"], "uid": "that-of-an-earlier-one"}}
+    applier = Applier(dask.client, Cache(), clock=time.time, random_hex=secrets.token_hex)
+    plan = Plan(status={"phase": "Error", "message": "of an earlier one"})
+    with pytest.raises(ConflictError):
+        await applier.apply(DASK_CLUSTERS, seen, plan)
+    status = await dask.status(DASK_CLUSTERS, "demo")
+    assert status.get("message") != "of an earlier one"
+    await applier.apply(DASK_CLUSTERS, made, Plan(status={"phase": "Suspended"}))
+
+
+async def _operators(client: KubeClient) -> dict[str, int]:
+    """The operator's Pods by uid, and how often their container was started again."""
+    pods = (await client.list(PODS, OPERATOR_NAMESPACE)).items
+    return {
+        pod["metadata"]["uid"]: pod["status"]["containerStatuses"][0]["restartCount"]
+        for pod in pods
+    }
+
+
 @pytest.mark.alone("nobody else can do without the API server")
 @pytest.mark.current_only("the embedded one is restarted above")
 @pytest.mark.skipif(
@@ -132,13 +162,24 @@ async def test_the_operator_works_on_after_the_api_server_was_killed(dask):
     await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1))
     await dask.wait_ready("demo", 1)
     (before,) = await dask.pods()
+    operators = await _operators(dask.client)
     outage = await asyncio.create_subprocess_shell(os.environ["DASK_TEST_API_OUTAGE"])
-    assert await outage.wait() == 0
+    failures = 0
+    while outage.returncode is None:
+        try:
+            await dask.client.get(PODS, before["metadata"]["name"], dask.namespace)
+        except KubeError:
+            failures += 1
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(outage.wait(), 0.1)
+    assert outage.returncode == 0
+    assert failures
     await dask.edit(DASK_CLUSTERS, "demo", spec={"worker": {"replicas": 2}})
     await dask.wait_ready("demo", 2)
     after = {pod["metadata"]["uid"]: pod for pod in await dask.pods()}
     kept = after[before["metadata"]["uid"]]
     assert kept["status"]["containerStatuses"][0]["restartCount"] == 0
+    assert await _operators(dask.client) == operators
     async with dask.connected("demo") as client:
         await client.wait_for_workers(2)
 

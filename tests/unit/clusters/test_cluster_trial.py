@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dask_k8s_jupyter.clusters.trial import try_cluster
-from dask_k8s_jupyter.errors import KubernetesUnreachableError, RefusedError
-from dask_k8s_operator.kube.errors import ApiUnreachableError, ForbiddenError
+from dask_k8s_jupyter.errors import DaskKubernetesError, KubernetesUnreachableError, RefusedError
+from dask_k8s_operator.kube.errors import ApiError, ApiUnreachableError, ForbiddenError
 
 
 class Client:
@@ -30,6 +30,7 @@ class Client:
     ("error", "raised", "makes", "deletions"),
     [
         (ApiUnreachableError("host", "cut"), KubernetesUnreachableError, True, 1),
+        (ApiError(500, "InternalError", "request timed out"), DaskKubernetesError, True, 1),
         (ForbiddenError(403, "Forbidden", "exceeded quota"), RefusedError, False, 0),
     ],
 )

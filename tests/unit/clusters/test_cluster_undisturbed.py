@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
+from dask_k8s_jupyter.clusters.kubecluster import KubeCluster
 from dask_k8s_jupyter.clusters.undisturbed import finish
 
 
@@ -55,3 +57,14 @@ async def test_undisturbed_work_gives_its_result_or_raises_its_error() -> None:
     assert await finish(asyncio.sleep(0, "done")) == "done"
     with pytest.raises(ValueError, match="no"):
         await finish(fail())
+
+
+@pytest.mark.parametrize("trouble", [OSError("cut"), RuntimeError("a panel that does not close")])
+async def test_a_clean_up_that_fails_says_what_may_be_left(trouble, caplog) -> None:
+    async def end(state: str, *, delete: bool) -> None:
+        assert (state, delete) == ("failed", True)
+        raise trouble
+
+    start = SimpleNamespace(_end=end, _takes_back=lambda error: True, namespace="team", name="demo")
+    await KubeCluster._undo(start, KeyboardInterrupt())
+    assert "team/demo may still be there: `dask-k8s delete demo --namespace team`" in caplog.text

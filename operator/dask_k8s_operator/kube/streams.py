@@ -22,6 +22,8 @@ from .silence import Silence
 Bytes = bytes | bytearray | memoryview
 
 BUFFER_BYTES = 256 * 1024
+# How long after the end of its data a Pod's end may take to say what went wrong.
+LAST_WORD_S = 1.0
 _ERROR_STREAM = 1
 _DATA_STREAM = 3
 
@@ -130,6 +132,7 @@ class StreamTunnel(asyncio.BufferedProtocol):
         self._silence = Silence()
         self._problem = b""
         self._is_answered = False
+        self._open_streams = {_ERROR_STREAM, _DATA_STREAM}
         self._buffer = memoryview(bytearray(BUFFER_BYTES))
         self._streams_in, self._streams_out = spdy.FrameReader(), spdy.FrameWriter()
 
@@ -211,13 +214,21 @@ class StreamTunnel(asyncio.BufferedProtocol):
     def _take_frame(self, frame: spdy.Frame, data: list[Bytes]) -> None:
         if frame.type == spdy.PING:
             self._write(self._streams_out.ping(frame.payload))
-        elif frame.stream_id == _ERROR_STREAM and frame.type == spdy.DATA:
-            self._problem += frame.payload
-        elif frame.stream_id == _DATA_STREAM and frame.type in (spdy.DATA, spdy.RST_STREAM):
-            if frame.type == spdy.DATA:
+        elif frame.stream_id in self._open_streams and frame.type in (spdy.DATA, spdy.RST_STREAM):
+            if frame.type == spdy.DATA and frame.stream_id == _DATA_STREAM:
                 data.append(frame.payload)
+            elif frame.type == spdy.DATA:
+                self._problem += frame.payload
             if frame.is_final or frame.type == spdy.RST_STREAM:
-                self._end()
+                self._end_stream(frame.stream_id)
+
+    def _end_stream(self, stream_id: int) -> None:
+        """Note that one ended: what went wrong is said on the other, before it or after it."""
+        self._open_streams.discard(stream_id)
+        if self._problem or not self._open_streams:
+            self._end()
+        elif stream_id == _DATA_STREAM:
+            self._loop.call_later(LAST_WORD_S, self._end)
 
     def _unwrap(self, block: memoryview) -> Iterator[Bytes]:
         """Give what of these bytes belongs to streams."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dask_k8s_operator.kube import spdy, websocket
+from dask_k8s_operator.kube import spdy, streams, websocket
 from dask_k8s_operator.kube.errors import ApiError, Target
 from dask_k8s_operator.kube.streams import LocalEnd, StreamTunnel, WebsocketTunnel
 
@@ -84,12 +84,12 @@ async def _tunnel(
 
 async def _read_data(api: socket.socket, length: int, unwrap: Unwrap) -> bytes:
     """What the tunnel has sent to the Pod, once it is so long."""
-    sent, data, streams = bytearray(), b"", spdy.FrameReader()
+    sent, data, reader = bytearray(), b"", spdy.FrameReader()
     while len(data) < length:
         sent += await asyncio.get_running_loop().sock_recv(api, 1 << 16)
         while message := unwrap(sent):
             data += b"".join(
-                bytes(frame.payload) for frame in streams.feed(message) if frame.type == spdy.DATA
+                bytes(frame.payload) for frame in reader.feed(message) if frame.type == spdy.DATA
             )
     return data
 
@@ -165,6 +165,34 @@ async def test_whoever_made_the_connection_to_the_api_is_told_of_its_end() -> No
         with pytest.raises(ApiError, match="cut before"):
             await asyncio.wait_for(tunnel.carrying, 60)
         assert await asyncio.wait_for(tunnel.handler.lost, 10) is None
+
+
+@pytest.mark.parametrize("is_error_first", [True, False])
+async def test_what_went_wrong_at_the_pod_is_told_before_the_end_of_its_data_or_after_it(
+    is_error_first: bool,
+) -> None:
+    writer = spdy.FrameWriter()
+    error = writer.data(1, b"connection refused") + writer.data(1, b"", is_final=True)
+    ends = [error, writer.data(3, b"", is_final=True)]
+    async with _tunnel() as tunnel:
+        # Once the tunnel has spoken, it has taken the connection.
+        await asyncio.get_running_loop().sock_recv(tunnel.api, 1)
+        for end in ends if is_error_first else reversed(ends):
+            tunnel.api.send(end)
+            await asyncio.sleep(0.01)
+        with pytest.raises(ApiError, match="connection refused"):
+            await asyncio.wait_for(tunnel.carrying, 60)
+
+
+async def test_an_end_of_data_is_one_though_nothing_more_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "LAST_WORD_S", 0.01)
+    async with _tunnel() as tunnel:
+        await asyncio.get_running_loop().sock_recv(tunnel.api, 1)
+        tunnel.api.send(spdy.FrameWriter().data(3, b"all", is_final=True))
+        await asyncio.wait_for(tunnel.carrying, 60)
+        assert await asyncio.get_running_loop().sock_recv(tunnel.caller, 3) == b"all"
 
 
 async def test_an_api_that_takes_no_more_makes_the_caller_wait() -> None:

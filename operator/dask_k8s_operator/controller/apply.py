@@ -8,6 +8,7 @@ raised, to be tried again. Refuses to decide anything.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,8 @@ from ..resources.kinds import Kind
 from ..resources.names import WORKER_GROUP_LABEL
 from .cache import Cache
 from .tell import Teller
+
+logger = logging.getLogger(__name__)
 
 _REFUSALS = (InvalidError, ForbiddenError, NotFoundError)
 # As many as the client has under way unless --concurrency says otherwise. Fewer than a step may
@@ -89,6 +92,17 @@ class Applier:
         for failure in failures:
             raise failure
         return tuple(refusals)
+
+    async def look_up(self, kind: Kind, namespace: str, name: str) -> None:
+        """Ask whether something is there that no watch has shown; later, if nobody answers."""
+        try:
+            there = await self._client.get(kind, name, namespace)
+        except NotFoundError:
+            self._cache.settle(kind, namespace, name, None)
+        except KubeError as error:
+            logger.debug("%s %s/%s: %s", kind.kind, namespace, name, error)
+        else:
+            self._cache.settle(kind, namespace, name, there)
 
     async def _write(
         self,

@@ -2,8 +2,8 @@
 
 Guarantees that a decision never overlooks a write of ours because its watch event is still on the
 way: a created Pod is there at once, a marked one is marked, a deleted one is going. Such a memory
-ends when the watch has caught up, or has made progress for a while without a word of it. Refuses
-to write anything.
+ends when the watch has caught up; where it goes on for a while without a word of it, when somebody
+has asked. Refuses to ask or write anything.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ OnChange = Callable[[Kind, "Manifest | None", "Manifest | None", bool], None]
 
 WATCHED_KINDS = (*DASK_KINDS, PODS, SERVICES)
 
-# A write that the watch has not shown although it went on for so long did not happen, or is undone.
+# A write that the watch has not shown although it went on for so long may not have happened, or be
+# undone. Or the watch was interrupted, and tells of old times first: only the API knows.
 MEMORY_S = 30.0
 
 
@@ -56,8 +57,6 @@ class Cache:
         what a write of ours has made.
     progress_s
         When the watches of a kind last brought something, on ``clock``.
-    progress_version
-        Up to which resource version the watches of a kind have told; None when that is not known.
     clock
         Seconds that never go backwards.
 
@@ -74,12 +73,10 @@ class Cache:
         on_change: OnChange | None = None,
         *,
         progress_s: Callable[[Kind], float] = lambda _: 0.0,
-        progress_version: Callable[[Kind], int | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_change = on_change
         self._progress_s = progress_s
-        self._progress_version = progress_version
         self._clock = clock
         self._objects: dict[str, dict[Key, Manifest]] = defaultdict(dict)
         self._children: dict[str, dict[Key, dict[str, Manifest]]] = defaultdict(dict)
@@ -151,21 +148,29 @@ class Cache:
             self._note(kind, key, _version(seen), uid, is_gone=True)
             self._put(kind, key, None, is_ours=True)
 
-    def expire(self) -> None:
-        """Let go of memories that the watches ought to have shown by now."""
-        for (kind, key), written in list(self._written.items()):
-            is_overdue = self._progress_s(kind) - written.at_s > MEMORY_S
-            if is_overdue and self._has_passed(kind, written.version):
-                del self._written[(kind, key)]
-                self._put(kind, key, written.informed)
+    def overdue(self) -> list[tuple[Kind, str, str]]:
+        """What the watches ought to have shown by now: ask the API for it, and ``settle`` it."""
         # No answer takes as long.
         longest_s = self._clock() - 10 * MEMORY_S
         self._gone = {place: gone for place, gone in self._gone.items() if gone[1] > longest_s}
+        return [
+            (kind, *key)
+            for (kind, key), written in self._written.items()
+            if self._progress_s(kind) - written.at_s > MEMORY_S
+        ]
 
-    def _has_passed(self, kind: Kind, version: int | None) -> bool:
-        # A watch that was interrupted for long tells of old times first.
-        told = self._progress_version(kind)
-        return version is None or told is None or told >= version
+    def settle(self, kind: Kind, namespace: str, name: str, there: Manifest | None) -> None:
+        """Take in what the API says of something that was overdue, None for nothing."""
+        key = (namespace, name)
+        written = self._written.get((kind, key))
+        if written is None or self._clock() - written.at_s <= MEMORY_S:
+            return  # the watch, or another write of ours, was faster
+        if there is None or _version(there) is None:
+            del self._written[(kind, key)]
+        else:
+            there["metadata"].pop("managedFields", None)
+            self._note(kind, key, _version(there), there["metadata"].get("uid"))
+        self._put(kind, key, there, is_ours=True)
 
     def _note(
         self, kind: Kind, key: Key, version: int | None, uid: str | None, *, is_gone: bool = False

@@ -140,7 +140,6 @@ class Controller:
         self.cache = Cache(
             self._enqueue_affected,
             progress_s=self._progress_s,
-            progress_version=self._progress_version,
             clock=around.monotonic,
         )
         self.informers = [
@@ -335,10 +334,6 @@ class Controller:
     def _progress_s(self, kind: Kind) -> float:
         return min(i.last_news for i in self.informers if i.kind == kind)
 
-    def _progress_version(self, kind: Kind) -> int | None:
-        versions = [i.resource_version or "" for i in self.informers if i.kind == kind]
-        return min(map(int, versions)) if all(v.isdecimal() for v in versions) else None
-
     def _draw_names(self) -> Iterator[str]:
         while True:
             yield self._around.random_hex(5)
@@ -346,7 +341,8 @@ class Controller:
     async def _keep_house(self) -> None:
         while True:
             await self._around.sleep(HOUSEKEEPING_S)
-            self.cache.expire()
+            overdue = self.cache.overdue()
+            await asyncio.gather(*(self._applier.look_up(*place) for place in overdue))
 
 
 def read_agent_source() -> str:

@@ -102,11 +102,6 @@ class Informer:
         """Whether ``objects`` has been complete once."""
         return self._synced.is_set()
 
-    @property
-    def resource_version(self) -> str | None:
-        """Up to where the changes of the API are known; None before the first list."""
-        return self._resource_version
-
     async def wait_synced(self) -> None:
         """Wait until ``objects`` is complete for the first time, however long the API is away."""
         await self._synced.wait()

@@ -54,7 +54,8 @@ def finish_retiring(observed: ObservedGroup, draft: Draft, now: float) -> None:
         else:
             draft.drain += [w.address for w in observed.drainable(pod) if w.drain != DRAINED]
             draft.look_again(_poll_s(_retiring_for_s(pod, now)))
-    draft.delete(gone + stranded + late)
+    # Another operator, around a lost lease, may have taken one back meanwhile, and it works again.
+    draft.delete(gone + stranded + late, as_seen=True)
     _tell_the_end(observed, gone, stranded, late, draft)
 
 

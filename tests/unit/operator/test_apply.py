@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from dask_k8s_operator.controller.apply import Applier
-from dask_k8s_operator.controller.cache import Cache
+from dask_k8s_operator.controller.cache import MEMORY_S, Cache
 from dask_k8s_operator.kube.errors import (
     AlreadyExistsError,
     ApiError,
@@ -17,6 +17,7 @@ from dask_k8s_operator.kube.errors import (
 )
 from dask_k8s_operator.reconcile.plan import Create, Patch, Plan
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, PODS, SECRETS, SERVICES
+from dask_k8s_operator.resources.names import WORKER_GROUP_LABEL
 
 
 class RefusingClient:
@@ -167,3 +168,36 @@ async def test_what_kept_the_rest_from_being_done_is_told_before_a_conflict():
     plan = Plan(steps=((Create(PODS, build_body("p")),),), status={"phase": "Pending"})
     with pytest.raises(ApiError, match="no"):
         await applier.apply(DASK_CLUSTERS, build_body("x"), plan)
+
+
+class AskedClient:
+    """Answers what is there, or fails."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    async def get(self, kind, name, namespace):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_there"),
+    [
+        (NotFoundError(404, "NotFound", "no such Pod"), False),
+        (ApiError(503, "Unavailable", "no"), True),
+        ({"metadata": {"namespace": "a", "name": "x", "uid": "u", "resourceVersion": "7"}}, True),
+    ],
+)
+async def test_only_the_api_says_that_an_uncertain_pod_was_never_made(answer, is_there):
+    seconds = [0.0]
+    cache = Cache(clock=lambda: seconds[0])
+    uncertain = {"metadata": {"namespace": "a", "name": "x", "labels": {WORKER_GROUP_LABEL: "g"}}}
+    cache.remember_uncertain(PODS, uncertain)
+    seconds[0] = MEMORY_S + 1
+    applier = Applier(
+        AskedClient(answer), cache, clock=lambda: 0.0, random_hex=lambda count: "0" * count
+    )
+    await applier.look_up(PODS, "a", "x")
+    assert (cache.get(PODS, "a", "x") is not None) is is_there

@@ -11,12 +11,10 @@ class World:
 
     def __init__(self):
         self.now = self.progress = 1000.0
-        self.told = None
         self.changes = []
         self.cache = Cache(
             lambda kind, old, new, is_ours: self.changes.append((old, new, is_ours)),
             progress_s=lambda kind: self.progress,
-            progress_version=lambda kind: self.told,
             clock=lambda: self.now,
         )
 
@@ -87,14 +85,30 @@ def test_a_deletion_of_another_object_than_the_one_seen_is_ignored(world):
 
 
 @pytest.mark.parametrize(
-    ("progress_s", "is_kept"), [(0, True), (MEMORY_S, True), (MEMORY_S + 1, False)]
+    ("progress_s", "asks"), [(0, False), (MEMORY_S, False), (MEMORY_S + 1, True)]
 )
-def test_what_the_watch_never_shows_is_forgotten_once_it_has_moved_on(world, progress_s, is_kept):
+@pytest.mark.parametrize("there", [None, "7"])
+def test_what_the_watch_never_shows_is_asked_for_once_it_has_moved_on(
+    world, progress_s, asks, there
+):
     world.cache.remember_uncertain(PODS, pod(None))
     world.now += 3600
     world.progress += progress_s
-    world.cache.expire()
-    assert (world.cache.get(PODS, "a", "x") is not None) is is_kept
+    assert world.cache.overdue() == ([(PODS, "a", "x")] if asks else [])
+    assert world.cache.get(PODS, "a", "x") is not None
+    world.cache.settle(PODS, "a", "x", pod(there) if there else None)
+    assert world.version() == there
+    assert (world.cache.get(PODS, "a", "x") is not None) is bool(there)
+    # A watch that lags tells of the time before.
+    world.cache.informed(PODS, None, pod("6"))
+    assert world.version() == (there or "6")
+
+
+def test_what_the_watch_has_shown_meanwhile_stands(world):
+    world.cache.remember_uncertain(PODS, pod(None))
+    world.cache.informed(PODS, None, pod("8"))
+    world.cache.settle(PODS, "a", "x", None)
+    assert world.version() == "8"
 
 
 def test_an_uncertain_creation_ends_with_the_first_news_of_it(world):
@@ -151,15 +165,24 @@ def test_the_end_of_a_namesake_does_not_hide_what_we_make_next(world):
     assert world.version() == "8"
 
 
-def test_a_write_is_kept_while_the_watch_tells_of_older_times(world):
-    world.told = 7
+@pytest.mark.parametrize("there", [None, "9", "12"])
+def test_a_write_is_kept_until_the_api_has_said_what_became_of_it(world, there):
     world.cache.remember(PODS, pod("9"))
-    world.progress += MEMORY_S + 1
-    world.cache.expire()
+    world.now = world.progress = world.now + MEMORY_S + 1
+    assert world.cache.overdue() == [(PODS, "a", "x")]
     assert world.version() == "9"
-    world.told = 10
-    world.cache.expire()
-    assert world.version() is None
+    world.cache.settle(PODS, "a", "x", pod(there) if there else None)
+    assert world.version() == there
+    assert world.cache.overdue() == []
+
+
+def test_a_write_of_ours_is_newer_than_what_was_asked_for_before_it(world):
+    world.cache.remember(PODS, pod("9"))
+    world.now = world.progress = world.now + MEMORY_S + 1
+    assert world.cache.overdue()
+    world.cache.remember(PODS, pod("12"))
+    world.cache.settle(PODS, "a", "x", pod("10"))
+    assert world.version() == "12"
 
 
 def test_only_pods_are_remembered_without_certainty(world):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..kube import KubeClient
@@ -23,6 +23,7 @@ from ..kube.errors import (
     KubeError,
     NotFoundError,
     TooManyRequestsError,
+    UnsupportedKindError,
 )
 from ..reconcile.plan import Create, Delete, Manifest, Patch, Plan, Refusal, Write
 from ..resources.kinds import Kind
@@ -36,6 +37,8 @@ _REFUSALS = (InvalidError, ForbiddenError, NotFoundError)
 # As many as the client has under way unless --concurrency says otherwise. Fewer than a step may
 # have: what is refused first keeps the rest unsent.
 WRITES_AT_ONCE = DEFAULT_CONCURRENCY
+# So that what is overdue after an outage takes few of the client's turns.
+LOOK_UPS_AT_ONCE = 10
 # What the API says of a JSON patch whose test fails, or which changes what is not there.
 _DOES_NOT_APPLY = "rejected our request due to an error in our request"
 
@@ -89,20 +92,33 @@ class Applier:
             failures.append(error)  # after what kept the rest from being done
         if not refusals and not failures:
             await self._teller.tell(kind, item, plan.notices)
-        for failure in failures:
+        for failure in sorted(failures, key=_is_conflict):
             raise failure
         return tuple(refusals)
 
-    async def look_up(self, kind: Kind, namespace: str, name: str) -> None:
-        """Ask whether something is there that no watch has shown; later, if nobody answers."""
+    async def look_up(self, places: Iterable[tuple[Kind, str, str]]) -> None:
+        """Ask whether things are there that no watch has shown; later again, if nobody answers."""
+        turns = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
+
+        async def look(kind: Kind, namespace: str, name: str) -> None:
+            try:
+                async with turns:
+                    there = await self._look(kind, namespace, name)
+                self._cache.settle(kind, namespace, name, there)
+            except KubeError as error:
+                logger.debug("%s %s/%s: %s", kind.kind, namespace, name, error)
+            except Exception:
+                logger.exception("%s %s/%s: cannot be looked up", kind.kind, namespace, name)
+
+        await asyncio.gather(*(look(*place) for place in places))
+
+    async def _look(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         try:
-            there = await self._client.get(kind, name, namespace)
+            return await self._client.get(kind, name, namespace)
+        except UnsupportedKindError:
+            raise  # the kind is not known right now, which says nothing about the object
         except NotFoundError:
-            self._cache.settle(kind, namespace, name, None)
-        except KubeError as error:
-            logger.debug("%s %s/%s: %s", kind.kind, namespace, name, error)
-        else:
-            self._cache.settle(kind, namespace, name, there)
+            return None
 
     async def _write(
         self,
@@ -262,6 +278,11 @@ def diff_status(before: Manifest | None, after: Manifest | None) -> list[Manifes
         *({"op": "add", "path": _point_at(key), "value": changed[key]} for key in changed),
         *({"op": "remove", "path": _point_at(key)} for key in gone),
     ]
+
+
+def _is_conflict(failure: BaseException) -> bool:
+    """Whether a failure is one that is only tried again; any other is to be told of first."""
+    return isinstance(failure, ConflictError)
 
 
 def _point_at(key: str) -> str:

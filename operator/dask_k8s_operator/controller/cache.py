@@ -44,7 +44,6 @@ class _Written:
     uid: str | None
     is_gone: bool
     at_s: float
-    informed: Manifest | None
 
 
 class Cache:
@@ -108,7 +107,6 @@ class Cache:
         written = self._written.get((kind, key))
         if written is not None:
             if _is_stale(item, written, is_deletion=new is None):
-                written.informed = new
                 return
             del self._written[(kind, key)]
         self._put(kind, key, new)
@@ -165,19 +163,20 @@ class Cache:
         written = self._written.get((kind, key))
         if written is None or self._clock() - written.at_s <= MEMORY_S:
             return  # the watch, or another write of ours, was faster
-        if there is None or _version(there) is None:
-            del self._written[(kind, key)]
-        else:
+        if there is not None and _version(there) is not None:
             there["metadata"].pop("managedFields", None)
             self._note(kind, key, _version(there), there["metadata"].get("uid"))
+        elif there is None and written.uid and not written.is_gone:
+            # A watch that is behind may still tell every state up to its last.
+            self._note(kind, key, written.version, written.uid, is_gone=True)
+        else:
+            del self._written[(kind, key)]
         self._put(kind, key, there, is_ours=True)
 
     def _note(
         self, kind: Kind, key: Key, version: int | None, uid: str | None, *, is_gone: bool = False
     ) -> None:
-        before = self._written.get((kind, key))
-        informed = before.informed if before else self._objects[kind.plural].get(key)
-        self._written[(kind, key)] = _Written(version, uid, is_gone, self._clock(), informed)
+        self._written[(kind, key)] = _Written(version, uid, is_gone, self._clock())
 
     def _put(self, kind: Kind, key: Key, new: Manifest | None, *, is_ours: bool = False) -> None:
         objects = self._objects[kind.plural]

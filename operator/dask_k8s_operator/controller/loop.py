@@ -341,8 +341,7 @@ class Controller:
     async def _keep_house(self) -> None:
         while True:
             await self._around.sleep(HOUSEKEEPING_S)
-            overdue = self.cache.overdue()
-            await asyncio.gather(*(self._applier.look_up(*place) for place in overdue))
+            await self._applier.look_up(self.cache.overdue())
 
 
 def read_agent_source() -> str:

@@ -22,7 +22,7 @@ from .silence import Silence
 Bytes = bytes | bytearray | memoryview
 
 BUFFER_BYTES = 256 * 1024
-# How long after the end of its data a Pod's end may take to say what went wrong.
+# How long the Pod's end may take from the end of its data to the word of what went wrong, or back.
 LAST_WORD_S = 1.0
 _ERROR_STREAM = 1
 _DATA_STREAM = 3
@@ -225,9 +225,10 @@ class StreamTunnel(asyncio.BufferedProtocol):
     def _end_stream(self, stream_id: int) -> None:
         """Note that one ended: what went wrong is said on the other, before it or after it."""
         self._open_streams.discard(stream_id)
-        if self._problem or not self._open_streams:
+        are_data_over = _DATA_STREAM not in self._open_streams
+        if not self._open_streams or (are_data_over and self._problem):
             self._end()
-        elif stream_id == _DATA_STREAM:
+        elif are_data_over or self._problem:
             self._loop.call_later(LAST_WORD_S, self._end)
 
     def _unwrap(self, block: memoryview) -> Iterator[Bytes]:

@@ -179,7 +179,7 @@ def retire(
 
 def go_unasked(observed: ObservedGroup, pods: list[Manifest], draft: Draft) -> None:
     """Delete running workers without their scheduler's word, and say so."""
-    draft.delete(pods)
+    draft.delete(pods, as_seen=True)
     report = observed.report
     if report is None or not pods:
         return

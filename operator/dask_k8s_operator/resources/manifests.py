@@ -121,7 +121,7 @@ def user_rules() -> list[Manifest]:
         _rule([GROUP], plurals, _EDIT),
         _rule([GROUP], scales, ["get", "update", "patch"]),
         _rule([""], ["pods", "pods/log", "services", "events"], _VIEW),
-        # A websocket asks for "get", the older SPDY upgrade for "create".
+        # Our tunnels and websockets ask for "get", the SPDY of kubectl for "create".
         _rule([""], ["pods/portforward"], ["get", "create"]),
         # The certificates of an encrypted cluster. Whoever may make a DaskCluster may run a Pod
         # that reads any Secret of the namespace anyway.

@@ -14,6 +14,7 @@ from dask_k8s_operator.kube.errors import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    UnsupportedKindError,
 )
 from dask_k8s_operator.reconcile.plan import Create, Patch, Plan
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, PODS, SECRETS, SERVICES
@@ -187,6 +188,8 @@ class AskedClient:
     [
         (NotFoundError(404, "NotFound", "no such Pod"), False),
         (ApiError(503, "Unavailable", "no"), True),
+        (UnsupportedKindError(404, "", "page not found"), True),
+        ({"message": "some proxy's"}, True),
         ({"metadata": {"namespace": "a", "name": "x", "uid": "u", "resourceVersion": "7"}}, True),
     ],
 )
@@ -199,5 +202,5 @@ async def test_only_the_api_says_that_an_uncertain_pod_was_never_made(answer, is
     applier = Applier(
         AskedClient(answer), cache, clock=lambda: 0.0, random_hex=lambda count: "0" * count
     )
-    await applier.look_up(PODS, "a", "x")
+    await applier.look_up([(PODS, "a", "x")])
     assert (cache.get(PODS, "a", "x") is not None) is is_there

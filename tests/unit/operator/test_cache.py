@@ -165,6 +165,25 @@ def test_the_end_of_a_namesake_does_not_hide_what_we_make_next(world):
     assert world.version() == "8"
 
 
+def test_what_the_api_says_is_gone_is_not_brought_back_by_a_watch_that_is_behind(world):
+    world.cache.remember(PODS, pod("9"))
+    for _ in range(2):
+        world.now = world.progress = world.now + MEMORY_S + 1
+        assert world.cache.overdue() == [(PODS, "a", "x")]
+        world.cache.settle(PODS, "a", "x", None)
+    # Twice is enough: then nothing is kept of it.
+    world.now = world.progress = world.now + MEMORY_S + 1
+    assert world.cache.overdue() == []
+    world.cache.remember(PODS, pod("19"))
+    world.now = world.progress = world.now + MEMORY_S + 1
+    world.cache.settle(PODS, "a", "x", None)
+    world.cache.informed(PODS, pod("18"), pod("19"))
+    assert world.version() is None
+    world.cache.informed(PODS, pod("19"), None)
+    world.cache.informed(PODS, None, pod("22", uid="2"))
+    assert world.version() == "22"
+
+
 @pytest.mark.parametrize("there", [None, "9", "12"])
 def test_a_write_is_kept_until_the_api_has_said_what_became_of_it(world, there):
     world.cache.remember(PODS, pod("9"))

@@ -168,12 +168,15 @@ def _remove_scheduler(pod: Manifest, why: str, *, is_warning: bool) -> Plan:
     name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
     kind = "Warning" if is_warning else "Normal"
     notice = Notice("Replaced", f"scheduler Pod {name}: {why}", kind)  # type: ignore[arg-type]
-    return Plan(steps=((_delete(pod),),), notices=(notice,))
+    # One that had not started when the watch last told of it may be at work by now.
+    delete = _delete(pod, version=pod["metadata"].get("resourceVersion"))
+    return Plan(steps=((delete,),), notices=(notice,))
 
 
-def _delete(pod: Manifest, *, is_forced: bool = False) -> Delete:
+def _delete(pod: Manifest, *, is_forced: bool = False, version: str | None = None) -> Delete:
     metadata = pod["metadata"]
-    return Delete(PODS, metadata["namespace"], metadata["name"], metadata["uid"], is_forced)
+    place = (metadata["namespace"], metadata["name"])
+    return Delete(PODS, *place, metadata["uid"], is_forced, version)
 
 
 def _has_ended(observed: ObservedCluster) -> bool:

@@ -96,10 +96,14 @@ def test_a_service_of_somebody_else_is_left_alone(make, decide, settled, service
 def test_a_changed_scheduler_spec_waits_until_it_is_idle(
     make, decide, settled, state, idle, goes, asks
 ):
-    settled["scheduler_pod"] = make.scheduler_pod(state, annotations={SPEC_HASH: "old"})
+    settled["scheduler_pod"] = pod = make.scheduler_pod(state, annotations={SPEC_HASH: "old"})
+    pod["metadata"]["resourceVersion"] = "7"
     assert wants_idleness(ObservedCluster(make.cluster(), **settled)) is asks
     plan = decide(**settled, idle=idle)
     assert kinds(plan) == ([[("Delete", "Pod")]] if goes else [])
+    if goes:
+        # One that has begun to work since then is another version of itself.
+        assert plan.steps[0][0].resource_version == "7"
     if state != "leaving":
         assert condition(plan, "Updated")["reason"] == "SchedulerOutdated"
         assert goes or plan.look_again_s == 5.0

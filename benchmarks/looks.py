@@ -14,7 +14,7 @@ import statistics
 import time
 from typing import Any, cast
 
-from dask_k8s_jupyter.local.api.patches import apply_merge_patch
+from dask_k8s_jupyter.local.api.patches import apply_json_patch, apply_merge_patch
 from dask_k8s_operator.controller import Controller
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, Kind
@@ -41,10 +41,11 @@ class MemoryApi:
         return self._keep(kind, item)
 
     async def patch(
-        self, kind: Kind, name: str, body: dict[str, Any], namespace: str, **_: Any
+        self, kind: Kind, name: str, body: Any, namespace: str, patch_type: str = "merge", **_: Any
     ) -> dict[str, Any]:
-        """Merge changes into it."""
-        return self._keep(kind, apply_merge_patch(self._objects[kind, name], body))
+        """Change it."""
+        apply = apply_json_patch if patch_type == "json" else apply_merge_patch
+        return self._keep(kind, apply(self._objects[kind, name], body))
 
     def _keep(self, kind: Kind, item: dict[str, Any]) -> dict[str, Any]:
         item["metadata"]["resourceVersion"] = str(next(self._versions))

@@ -366,16 +366,8 @@ class KubeClient:
     ) -> AbstractAsyncContextManager[asyncio.Transport]:
         """Ask for a bare connection on a path of the API; gives it once it is granted.
 
-        What the API sends unasked is lost: only for protocols in which the client begins.
-
-        Parameters
-        ----------
-        path, target
-            What to ask, and what it is about, for failures.
-        handshake
-            What to ask with.
-        read_s
-            Seconds to wait for the answer; None for as long as any request may take.
+        What the API sends unasked is lost: only for protocols in which the client begins. The
+        answer may take ``read_s``, or for None as long as any request.
 
         Raises
         ------

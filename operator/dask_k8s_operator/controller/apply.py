@@ -92,8 +92,8 @@ class Applier:
             failures.append(error)  # after what kept the rest from being done
         if not refusals and not failures:
             await self._teller.tell(kind, item, plan.notices)
-        for failure in sorted(failures, key=_is_conflict):
-            raise failure
+        if failures:
+            raise min(failures, key=_is_conflict)
         return tuple(refusals)
 
     async def look_up(self, places: Iterable[tuple[Kind, str, str]]) -> None:

@@ -28,10 +28,13 @@ from ..kube.errors import (
 from ..reconcile.plan import Create, Delete, Manifest, Patch, Plan, Refusal, Write
 from ..resources.kinds import Kind
 from ..resources.names import WORKER_GROUP_LABEL
-from .cache import Cache
+from .cache import WATCHED_KINDS, Cache
 from .tell import Teller
 
 logger = logging.getLogger(__name__)
+
+# Kind, namespace and name of one object.
+Place = tuple[Kind, str, str]
 
 _REFUSALS = (InvalidError, ForbiddenError, NotFoundError)
 # As many as the client has under way unless --concurrency says otherwise. Fewer than a step may
@@ -66,6 +69,8 @@ class Applier:
     ) -> None:
         self._client = client
         self._cache = cache
+        # What was changed or deleted without an answer, by whose plan.
+        self._doubts: dict[Place, set[Place]] = {}
         self._teller = Teller(client, clock=clock, random_hex=random_hex)
 
     async def apply(self, kind: Kind, item: Manifest, plan: Plan) -> tuple[Refusal, ...]:
@@ -81,6 +86,7 @@ class Applier:
                 return_exceptions=True,
             )
             failures += [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+            self._note_doubts(_place_of(kind, item), zip(step, outcomes, strict=True))
             # In the order of the plan, whichever answer came first: a status that named another
             # one each time would be written for ever.
             refusals = [refused[kind] for kind in _kinds_of(step) if kind in refused]
@@ -96,7 +102,48 @@ class Applier:
             raise min(failures, key=_is_conflict)
         return tuple(refusals)
 
-    async def look_up(self, places: Iterable[tuple[Kind, str, str]]) -> None:
+    async def settle_doubts(self, kind: Kind, item: Manifest) -> None:
+        """Look at what a plan about ``item`` changed without an answer, if anything.
+
+        Raises
+        ------
+        KubeError
+            If the API does not say: then nothing is to be decided either.
+        """
+        doubts = self._doubts.get(_place_of(kind, item), set())
+        turns = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
+
+        async def look(place: Place) -> None:
+            seen = self._cache.get(*place)
+            async with turns:
+                there = await self._look(*place)
+            if there is not None:
+                self._cache.remember(place[0], there)
+            elif seen is not None:
+                self._cache.remember_deleted(*place, seen["metadata"].get("uid", ""))
+            doubts.discard(place)
+
+        outcomes = await asyncio.gather(*map(look, list(doubts)), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        self._doubts.pop(_place_of(kind, item), None)
+
+    def forget(self, kind: Kind, namespace: str, name: str) -> None:
+        """Drop what is remembered about an object that is gone."""
+        self._doubts.pop((kind, namespace, name), None)
+
+    def _note_doubts(
+        self, place: Place, outcomes: Iterable[tuple[Write, BaseException | None]]
+    ) -> None:
+        for write, outcome in outcomes:
+            if isinstance(write, Create) or write.kind not in WATCHED_KINDS:
+                continue
+            if _leaves_open(outcome):
+                doubts = self._doubts.setdefault(place, set())
+                doubts.add((write.kind, write.namespace, write.name))
+
+    async def look_up(self, places: Iterable[Place]) -> None:
         """Ask whether things are there that no watch has shown; later again, if nobody answers."""
         turns = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
 
@@ -149,13 +196,9 @@ class Applier:
             created = await self._client.create(write.kind, write.body)
         except AlreadyExistsError:
             await self._settle_existing(write)
-        except ApiError as error:
-            if error.status >= 500 and not isinstance(error, TooManyRequestsError):
+        except KubeError as error:
+            if _leaves_open(error):
                 self._cache.remember_uncertain(write.kind, write.body)
-            raise
-        except KubeError:
-            # The connection broke: the object may have been made all the same.
-            self._cache.remember_uncertain(write.kind, write.body)
             raise
         else:
             self._cache.remember(write.kind, created)
@@ -280,6 +323,13 @@ def diff_status(before: Manifest | None, after: Manifest | None) -> list[Manifes
     ]
 
 
+def _leaves_open(failure: BaseException | None) -> bool:
+    """Whether a write that failed may have been done all the same."""
+    if isinstance(failure, ApiError):
+        return failure.status >= 500 and not isinstance(failure, TooManyRequestsError)
+    return isinstance(failure, KubeError)  # the connection broke
+
+
 def _is_conflict(failure: BaseException) -> bool:
     """Whether a failure is one that is only tried again; any other is to be told of first."""
     return isinstance(failure, ConflictError)
@@ -288,6 +338,10 @@ def _is_conflict(failure: BaseException) -> bool:
 def _point_at(key: str) -> str:
     """Write the JSON pointer (RFC 6901) of a field of the status."""
     return f"/status/{key.replace('~', '~0').replace('/', '~1')}"
+
+
+def _place_of(kind: Kind, item: Manifest) -> Place:
+    return kind, item["metadata"]["namespace"], item["metadata"]["name"]
 
 
 def _kinds_of(step: tuple[Write, ...]) -> list[Kind]:

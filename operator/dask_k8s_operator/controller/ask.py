@@ -57,6 +57,10 @@ class Asker:
     async def report(self, group: Manifest) -> SchedulerReport:
         """Ask for all workers of the cluster that a group belongs to."""
         cluster, place = await self._find(group)
+        if place is None:
+            # Workers go without a word where no scheduler runs, so a watch's word of old is not
+            # enough.
+            cluster, place = await self._find(group, now=True)
         if cluster is None or place is None:
             return SchedulerReport(problem=_ABSENT, is_absent=True)
         async with self._aside():
@@ -114,12 +118,15 @@ class Asker:
         encoded = secret.get("data") or {}
         return {k: base64.b64decode(v).decode("utf-8", "replace") for k, v in encoded.items()}
 
-    async def _find(self, item: Manifest) -> tuple[str | None, SchedulerPlace | None]:
+    async def _find(
+        self, item: Manifest, *, now: bool = False
+    ) -> tuple[str | None, SchedulerPlace | None]:
+        """Find the scheduler of an item's cluster; ``now`` as the API knows it."""
         namespace = item["metadata"]["namespace"]
         name = item["spec"].get("cluster")
         name = name if isinstance(name, str) else item["metadata"]["name"]
         cluster = self._cache.get(DASK_CLUSTERS, namespace, name)
-        pod = self._cache.get(PODS, namespace, scheduler_name(name))
+        pod = await self._look(namespace, scheduler_name(name), now=now)
         url = scheduler_url(pod)
         if cluster is None or pod is None or url is None:
             return None, None
@@ -127,6 +134,14 @@ class Asker:
             return None, None
         uid = str(cluster["metadata"]["uid"])
         return uid, SchedulerPlace(url, await self._token(uid, namespace, name))
+
+    async def _look(self, namespace: str, pod: str, *, now: bool) -> Manifest | None:
+        if not now:
+            return self._cache.get(PODS, namespace, pod)
+        try:
+            return await self._client.get(PODS, pod, namespace)
+        except NotFoundError:
+            return None
 
     async def _token(self, uid: str, namespace: str, cluster: str) -> str:
         if uid not in self._tokens:

@@ -23,6 +23,7 @@ from ..resources.kinds import (
     Kind,
 )
 from ..resources.names import WORKER_GROUP_LABEL
+from ..resources.versions import version_of
 
 Manifest = dict[str, Any]
 Key = tuple[str, str]
@@ -118,11 +119,11 @@ class Cache:
         item["metadata"].pop("managedFields", None)
         key = _key(item)
         uid, seen = item["metadata"].get("uid"), self.get(kind, *key)
-        if seen is not None and (_version(seen) or 0) >= (_version(item) or 0):
+        if seen is not None and (version_of(seen) or 0) >= (version_of(item) or 0):
             return
         if self._gone.get((kind, key), (None,))[0] == uid and uid:
             return  # the watch was faster than the answer
-        self._note(kind, key, _version(item), uid)
+        self._note(kind, key, version_of(item), uid)
         self._put(kind, key, item, is_ours=True)
 
     def remember_uncertain(self, kind: Kind, item: Manifest) -> None:
@@ -143,7 +144,7 @@ class Cache:
         seen = self.get(kind, *key)
         # One that was never certain to be there has no uid.
         if seen is not None and seen["metadata"].get("uid", "") == uid:
-            self._note(kind, key, _version(seen), uid, is_gone=True)
+            self._note(kind, key, version_of(seen), uid, is_gone=True)
             self._put(kind, key, None, is_ours=True)
 
     def overdue(self) -> list[tuple[Kind, str, str]]:
@@ -163,9 +164,9 @@ class Cache:
         written = self._written.get((kind, key))
         if written is None or self._clock() - written.at_s <= MEMORY_S:
             return  # the watch, or another write of ours, was faster
-        if there is not None and _version(there) is not None:
+        if there is not None and version_of(there) is not None:
             there["metadata"].pop("managedFields", None)
-            self._note(kind, key, _version(there), there["metadata"].get("uid"))
+            self._note(kind, key, version_of(there), there["metadata"].get("uid"))
         elif there is None and written.uid and not written.is_gone:
             # A watch that is behind may still tell every state up to its last.
             self._note(kind, key, written.version, written.uid, is_gone=True)
@@ -220,7 +221,7 @@ def _is_stale(item: Manifest, written: _Written, *, is_deletion: bool) -> bool:
     if is_deletion:
         # The end of a namesake before the object that we made.
         return bool(written.uid != item["metadata"].get("uid"))
-    version = _version(item)
+    version = version_of(item)
     if version is None:
         return False
     # Of an object that we saw gone, the watch may still tell every state up to its last.
@@ -232,14 +233,8 @@ def _is_same(old: Manifest | None, new: Manifest | None) -> bool:
     """Whether nothing is new: the watch brings what the answer to a write has said already."""
     if old is None or new is None or old["metadata"].get("uid") != new["metadata"].get("uid"):
         return False
-    version = _version(old)
-    return version is not None and version == _version(new)
-
-
-def _version(item: Manifest) -> int | None:
-    # Comparable as numbers: so the API machinery compares them too (KEP-5504).
-    version = item["metadata"].get("resourceVersion") or ""
-    return int(version) if version.isdecimal() else None
+    version = version_of(old)
+    return version is not None and version == version_of(new)
 
 
 def _key(item: Manifest) -> Key:

@@ -189,7 +189,9 @@ class Controller:
             self._refusals.pop(request, None)
             self._offered.pop(request, None)
             self._wary_until.pop(request, None)
+            self._applier.forget(request.kind, request.namespace, request.name)
             return
+        await self._applier.settle_doubts(request.kind, item)
         plan = await self._decide(request, item)
         before = self._refusals.get(request, ())
         refusals = keep_words(before, await self._applier.apply(request.kind, item, plan))

@@ -1,16 +1,22 @@
 """What ought to happen to the worker group that a cluster makes for itself.
 
 Guarantees that the count is the last one that a person set, on the cluster or on the group, and
-that whatever else is edited on the cluster reaches the group. Refuses to fight an autoscaler.
+that whatever else is edited on the cluster reaches the group. Refuses to fight an autoscaler, and
+another operator that has seen later states of the two than this one.
 """
 
 from __future__ import annotations
 
 from ..resources.builders import build_default_group, build_default_group_metadata
 from ..resources.kinds import DASK_CLUSTERS, DASK_WORKER_GROUPS
-from ..resources.names import AGREED_REPLICAS_ANNOTATION, default_group_name
+from ..resources.names import (
+    AGREED_REPLICAS_ANNOTATION,
+    AS_OF_ANNOTATION,
+    default_group_name,
+)
 from ..resources.owners import is_of_namesake, is_owned_by
 from ..resources.passing import find_metadata_changes
+from ..resources.versions import is_behind, write_as_of
 from .observedcluster import ObservedCluster
 from .plan import Create, Manifest, Patch, Write
 
@@ -25,6 +31,8 @@ def settle_default_group(observed: ObservedCluster) -> list[Write]:
         return [Create(DASK_WORKER_GROUPS, build_default_group(cluster))]
     if is_of_namesake(group, DASK_CLUSTERS, cluster):
         return []  # goes with the cluster that had this name before; then the watch says so
+    if _is_written_from_later(group, cluster) or _is_written_from_later(cluster, group):
+        return []  # by another operator, around a lost lease; the watch brings what it saw
     metadata = group["metadata"]
     place = (DASK_WORKER_GROUPS, metadata["namespace"], metadata["name"])
     # Not side by side: the first holds for one version of the group only.
@@ -32,14 +40,25 @@ def settle_default_group(observed: ObservedCluster) -> list[Write]:
     if writes:
         return writes
     changes = _changed_worker(group, build_default_group(cluster))
+    as_of = write_as_of(cluster)
     if changes:
-        return [Patch(*place, changes)]
+        path = f"/metadata/annotations/{AS_OF_ANNOTATION.replace('/', '~1')}"
+        return [Patch(*place, [*changes, {"op": "add", "path": path, "value": as_of}])]
     changed = find_metadata_changes(group, build_default_group_metadata(cluster))
-    return [Patch(*place, {"metadata": changed})] if changed and is_owned_by(group, cluster) else []
+    if not changed or not is_owned_by(group, cluster):
+        return []
+    changed.setdefault("annotations", {})[AS_OF_ANNOTATION] = as_of
+    return [Patch(*place, {"metadata": changed})]
+
+
+def _is_written_from_later(item: Manifest, source: Manifest) -> bool:
+    mark = (item["metadata"].get("annotations") or {}).get(AS_OF_ANNOTATION)
+    return is_behind(source, mark)
 
 
 def _changed_worker(group: Manifest, built: Manifest) -> list[Manifest]:
-    # A JSON patch, since a merge patch cannot take a key away from what it replaces.
+    # A JSON patch, since a merge patch cannot take a key away from what it replaces. The group has
+    # annotations by now: the count is agreed upon first.
     before, after = group["spec"]["worker"], built["spec"]["worker"]
     return [
         {"op": "add", "path": f"/spec/worker/{key}", "value": after[key]}
@@ -62,23 +81,26 @@ def _settle_replicas(observed: ObservedCluster, group: Manifest) -> list[Write]:
     is_cluster_edited = agreed is not None and str(of_cluster) not in (agreed, copied)
     if of_group == of_cluster:
         if agreed != str(of_cluster):
-            return [_agree(group, of_cluster)]
-        return [] if copied is None else [_write_cluster(cluster, None)]
+            return [_agree(group, cluster)]
+        return [] if copied is None else [_write_cluster(cluster, group, None)]
     if agreed is None or is_cluster_edited:
-        return [_agree(group, of_cluster, set_group=agreed is not None)]
+        return [_agree(group, cluster, set_group=agreed is not None)]
     if _is_autoscaled(observed, group):
         # Its count is the autoscaler's; written up, it would fight whoever applies the cluster.
         return []
-    return [_write_cluster(cluster, of_group)]
+    return [_write_cluster(cluster, group, of_group)]
 
 
-def _write_cluster(cluster: Manifest, replicas: int | None) -> Patch:
+def _write_cluster(cluster: Manifest, group: Manifest, replicas: int | None) -> Patch:
     """Copy the group's count to the cluster, marked as a copy; None takes the mark away."""
     metadata = cluster["metadata"]
-    mark = None if replicas is None else str(replicas)
+    marks = {
+        AGREED_REPLICAS_ANNOTATION: None if replicas is None else str(replicas),
+        AS_OF_ANNOTATION: None if replicas is None else write_as_of(group),
+    }
     body: Manifest = {
         "metadata": {
-            "annotations": {AGREED_REPLICAS_ANNOTATION: mark},
+            "annotations": marks,
             # If the cluster was edited meanwhile, that edit wins the next time round.
             "resourceVersion": metadata.get("resourceVersion"),
         }
@@ -88,9 +110,12 @@ def _write_cluster(cluster: Manifest, replicas: int | None) -> Patch:
     return Patch(DASK_CLUSTERS, metadata["namespace"], metadata["name"], body)
 
 
-def _agree(group: Manifest, replicas: int, *, set_group: bool = True) -> Patch:
-    metadata = group["metadata"]
-    annotations = {AGREED_REPLICAS_ANNOTATION: str(replicas)}
+def _agree(group: Manifest, cluster: Manifest, *, set_group: bool = True) -> Patch:
+    metadata, replicas = group["metadata"], int(cluster["spec"]["worker"].get("replicas", 1))
+    annotations = {
+        AGREED_REPLICAS_ANNOTATION: str(replicas),
+        AS_OF_ANNOTATION: write_as_of(cluster),
+    }
     body: Manifest = {
         "metadata": {
             "annotations": annotations,

@@ -16,6 +16,7 @@ from .kinds import DASK_CLUSTERS, DASK_JOBS, DASK_WORKER_GROUPS
 from .owners import owner_reference
 from .passing import build_passed_on, dump_applied_spec, hash_spec, passed_on_annotations
 from .tls import is_encrypted, scheme_of, tls_environment
+from .versions import write_as_of
 
 Manifest = dict[str, Any]
 
@@ -109,6 +110,7 @@ def build_default_group(cluster: Manifest) -> Manifest:
     passed_on = build_default_group_metadata(cluster)
     replicas = cluster["spec"]["worker"].get("replicas", 1)
     passed_on["annotations"][names.AGREED_REPLICAS_ANNOTATION] = str(replicas)
+    passed_on["annotations"][names.AS_OF_ANNOTATION] = write_as_of(cluster)
     return {
         "apiVersion": DASK_WORKER_GROUPS.api_version,
         "kind": DASK_WORKER_GROUPS.kind,

@@ -18,6 +18,9 @@ ISTIO_INJECT_LABEL = "sidecar.istio.io/inject"
 RETIRING_ANNOTATION = "dask.org/retiring-since"
 # On a cluster's default group: the cluster's worker.replicas that the two last agreed on.
 AGREED_REPLICAS_ANNOTATION = "dask.org/agreed-replicas"
+# On cluster and default group: the state of the other from which it was last written. Who has not
+# seen that state yet leaves both alone.
+AS_OF_ANNOTATION = "dask.org/as-of"
 # On scheduler and worker Pods: which spec they were made from.
 SPEC_HASH_ANNOTATION = "dask.org/spec-hash"
 # On Pods of an encrypted cluster: the authority of the scheduler, as made, or beside which the

@@ -10,8 +10,11 @@ from dask_k8s_operator.reconcile.cluster import (
 )
 from dask_k8s_operator.reconcile.plan import Create, Delete, Patch, Refusal
 from dask_k8s_operator.resources.agent_protocol import Answer
+from dask_k8s_operator.resources.kinds import DASK_WORKER_GROUPS
 from dask_k8s_operator.resources.names import AGREED_REPLICAS_ANNOTATION as AGREED
+from dask_k8s_operator.resources.names import AS_OF_ANNOTATION as AS_OF
 from dask_k8s_operator.resources.times import format_time
+from dask_k8s_operator.resources.versions import version_of, write_as_of
 
 AGENT = AgentParts(source="print()", token="0123")
 
@@ -236,12 +239,52 @@ def test_an_edit_while_the_one_before_is_being_agreed_upon_is_not_lost(
     assert AGREED not in cluster["metadata"].get("annotations", {})
 
 
+def later(item):
+    """The mark of somebody who has seen the next state of an object."""
+    metadata = item["metadata"]
+    return write_as_of({"metadata": {**metadata, "resourceVersion": str(1 + version_of(item))}})
+
+
+@pytest.mark.parametrize("edit", ["replicas", "image", "label"])
+def test_a_group_written_from_a_later_cluster_is_left_to_whoever_has_seen_that(
+    make, decide, settled, edit
+):
+    cluster = make.cluster(replicas=2, labels={"team": "a"} if edit == "label" else {})
+    if edit == "replicas":
+        cluster["spec"]["worker"]["replicas"] = 7
+    elif edit == "image":
+        cluster["spec"]["worker"]["spec"]["containers"][0]["image"] = "dask:2"
+    group = settled["groups"][0]
+    assert any(w.kind == DASK_WORKER_GROUPS for w in sum(decide(cluster, **settled).steps, ()))
+    group["metadata"]["annotations"][AS_OF] = later(cluster)
+    assert not any(w.kind == DASK_WORKER_GROUPS for w in sum(decide(cluster, **settled).steps, ()))
+    cluster["metadata"]["resourceVersion"] = str(1 + version_of(cluster))
+    assert any(w.kind == DASK_WORKER_GROUPS for w in sum(decide(cluster, **settled).steps, ()))
+
+
+def test_a_count_copied_from_a_later_group_is_not_taken_back(make, decide, settled):
+    # The group was scaled to 3 and the cluster followed; of the group we still see the 2.
+    group = settled["groups"][0]
+    cluster = make.cluster(replicas=3, annotations={AGREED: "3", AS_OF: later(group)})
+    assert not decide(cluster, **settled).steps
+    group["metadata"]["resourceVersion"] = str(1 + version_of(group))
+    group["spec"]["worker"]["replicas"] = 3
+    ((agreement,),) = decide(cluster, **settled).steps
+    assert agreement.kind == DASK_WORKER_GROUPS
+    assert agreement.body["metadata"]["annotations"][AGREED] == "3"
+
+
 def test_an_edited_worker_spec_reaches_the_default_group(make, decide, settled):
     cluster = make.cluster()
     cluster["spec"]["worker"]["spec"]["containers"][0]["image"] = "dask:2"
     ((patch,),) = decide(cluster, **settled).steps
     assert patch.body == [
-        {"op": "add", "path": "/spec/worker/spec", "value": cluster["spec"]["worker"]["spec"]}
+        {"op": "add", "path": "/spec/worker/spec", "value": cluster["spec"]["worker"]["spec"]},
+        {
+            "op": "add",
+            "path": "/metadata/annotations/dask.org~1as-of",
+            "value": write_as_of(cluster),
+        },
     ]
 
 

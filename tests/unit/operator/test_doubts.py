@@ -1,0 +1,132 @@
+"""What is not known for certain is asked of the API before anything is decided by it."""
+
+import contextlib
+
+import pytest
+
+from dask_k8s_operator.controller.apply import Applier
+from dask_k8s_operator.controller.ask import Asker
+from dask_k8s_operator.controller.cache import Cache
+from dask_k8s_operator.kube.errors import (
+    ApiError,
+    ApiUnreachableError,
+    InvalidError,
+    KubeError,
+    NotFoundError,
+    TooManyRequestsError,
+)
+from dask_k8s_operator.reconcile.plan import Delete, Patch, Plan
+from dask_k8s_operator.resources.agent_protocol import SchedulerReport
+from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, DASK_WORKER_GROUPS, PODS, SECRETS
+
+GROUP = {"metadata": {"namespace": "team", "name": "demo-default", "uid": "u"}, "spec": {}}
+NOT_FOUND = NotFoundError(404, "NotFound", "no such Pod")
+UNREACHABLE = ApiUnreachableError("https://api", "the line broke")
+
+
+class Api:
+    """Fails each change and each question as it is told, and counts the questions."""
+
+    def __init__(self, failure=None, answers=()):
+        self.failure, self.answers, self.asked = failure, list(answers), []
+
+    async def patch(self, *_, **__):
+        raise self.failure
+
+    delete = patch
+
+    async def get(self, kind, name, namespace):
+        self.asked.append((kind, namespace, name))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def cache(make):
+    cache = Cache()
+    cache.informed(PODS, None, make.pod("w-1", resourceVersion="5"))
+    return cache
+
+
+async def apply(api, cache, *writes):
+    applier = Applier(api, cache, clock=lambda: 0.0, random_hex=lambda count: "0" * count)
+    with contextlib.suppress(KubeError):
+        await applier.apply(DASK_WORKER_GROUPS, GROUP, Plan(steps=(writes,)))
+    return applier
+
+
+UNMARK = Patch(PODS, "team", "w-1", {"metadata": {"annotations": {"mark": None}}})
+REMOVE = Delete(PODS, "team", "w-1", "uid-of-w-1")
+
+
+@pytest.mark.parametrize("write", [UNMARK, REMOVE], ids=["patch", "delete"])
+@pytest.mark.parametrize("answer", ["changed", "gone"])
+async def test_what_got_no_answer_is_looked_at_once(make, cache, write, answer):
+    there = make.pod("w-1", resourceVersion="6") if answer == "changed" else NOT_FOUND
+    api = Api(UNREACHABLE, [there])
+    applier = await apply(api, cache, write)
+    await applier.settle_doubts(DASK_WORKER_GROUPS, GROUP)
+    await applier.settle_doubts(DASK_WORKER_GROUPS, GROUP)
+    assert api.asked == [(PODS, "team", "w-1")]
+    known = cache.get(PODS, "team", "w-1")
+    assert known is (there if answer == "changed" else None)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        InvalidError(422, "Invalid", "no"),
+        TooManyRequestsError(429, "TooManyRequests", "later"),
+        NOT_FOUND,
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+async def test_what_was_answered_is_not_asked_again(cache, failure):
+    applier = await apply(api := Api(failure), cache, UNMARK)
+    await applier.settle_doubts(DASK_WORKER_GROUPS, GROUP)
+    assert not api.asked
+
+
+async def test_what_no_watch_tells_of_is_not_looked_at(cache):
+    applier = await apply(api := Api(UNREACHABLE), cache, Patch(SECRETS, "team", "x", {}))
+    await applier.settle_doubts(DASK_WORKER_GROUPS, GROUP)
+    assert not api.asked
+
+
+async def test_nothing_is_settled_while_the_api_does_not_say(make, cache):
+    unavailable = ApiError(503, "ServiceUnavailable", "not now")
+    api = Api(unavailable, [unavailable, make.pod("w-1", resourceVersion="6")])
+    applier = await apply(api, cache, UNMARK)
+    with pytest.raises(ApiError, match="not now"):
+        await applier.settle_doubts(DASK_WORKER_GROUPS, GROUP)
+    await applier.settle_doubts(DASK_WORKER_GROUPS, GROUP)
+    assert cache.get(PODS, "team", "w-1")["metadata"]["resourceVersion"] == "6"
+
+
+async def test_doubts_end_with_the_group(cache):
+    applier = await apply(api := Api(UNREACHABLE), cache, UNMARK)
+    applier.forget(DASK_WORKER_GROUPS, "team", "demo-default")
+    await applier.settle_doubts(DASK_WORKER_GROUPS, GROUP)
+    assert not api.asked
+
+
+class Schedulers:
+    """Whoever is asked has no workers."""
+
+    async def report(self, place):
+        return SchedulerReport()
+
+
+@pytest.mark.parametrize("known", ["none", "leaving", "pending", "ready"])
+@pytest.mark.parametrize("there", ["gone", "pending", "ready"])
+async def test_only_the_api_says_that_no_scheduler_runs(make, known, there):
+    cache, group = Cache(), make.group()
+    cache.informed(DASK_CLUSTERS, None, make.cluster())
+    if known != "none":
+        cache.informed(PODS, None, make.scheduler_pod(known, ip="10.0.0.1"))
+    pod = NOT_FOUND if there == "gone" else make.scheduler_pod(there, ip="10.0.0.2")
+    api = Api(answers=[NOT_FOUND] if known == "ready" else [pod, NOT_FOUND])
+    report = await Asker(api, Schedulers(), cache).report(group)
+    assert report.is_absent is (known != "ready" and there != "ready")

@@ -217,6 +217,9 @@ class Applier:
                 raise ConflictError(409, "Conflict", f"{name} was made meanwhile")
             if write.if_exists == "merge":
                 parts = {k: v for k, v in write.body.items() if k not in ("apiVersion", "kind")}
+                # A namesake's may have taken its place since.
+                version = there["metadata"].get("resourceVersion")
+                parts["metadata"] = {**metadata, "resourceVersion": version}
                 await self._patch(Patch(write.kind, metadata["namespace"], metadata["name"], parts))
             return
         if _kinds_of_owners(there) & _kinds_of_owners(write.body):

@@ -17,7 +17,7 @@ from dask_k8s_operator.kube.errors import (
     UnsupportedKindError,
 )
 from dask_k8s_operator.reconcile.plan import Create, Patch, Plan
-from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, PODS, SECRETS, SERVICES
+from dask_k8s_operator.resources.kinds import CONFIG_MAPS, DASK_CLUSTERS, PODS, SECRETS, SERVICES
 from dask_k8s_operator.resources.names import WORKER_GROUP_LABEL
 
 
@@ -156,6 +156,25 @@ async def test_what_was_made_meanwhile_is_kept_or_decided_about_again(if_exists,
     plan = Plan(steps=((Create(SECRETS, there, if_exists),),))
     with expectation:
         await applier.apply(DASK_CLUSTERS, build_body("x"), plan)
+
+
+async def test_what_is_merged_is_merged_into_what_was_seen():
+    class Client(LateClient):
+        merged: tuple = ()
+
+        async def patch(self, kind, name, body, namespace, **options):
+            self.merged += (body,)
+            return self.there
+
+    there = build_body("x-agent")
+    there["metadata"]["ownerReferences"] = [{"kind": "DaskCluster", "uid": "uid-x"}]
+    client = Client({"metadata": {**there["metadata"], "resourceVersion": "7"}})
+    applier = Applier(client, Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count)
+    plan = Plan(steps=((Create(CONFIG_MAPS, {**there, "data": {"a": "b"}}, "merge"),),))
+    await applier.apply(DASK_CLUSTERS, build_body("x"), plan)
+    (parts,) = client.merged
+    assert parts["data"] == {"a": "b"}
+    assert parts["metadata"]["resourceVersion"] == "7"
 
 
 async def test_what_kept_the_rest_from_being_done_is_told_before_a_conflict():

@@ -5,6 +5,9 @@ Bare costs the API and us a sixth less; a websocket passes proxies that know not
 Both ends are asyncio protocols that read into buffers of their own and hand on what came at once:
 against streams of asyncio and messages of aiohttp that halves the processor time of a gigabyte.
 
+In the middle of a large transfer the Pod's bytes gather for a moment between two reads: that costs
+all who take part a tenth less processor time, and a message that comes alone nothing.
+
 Guarantees that a slow reader on one end slows the writer on the other, that bytes under way arrive
 before an end does, and that no call takes longer than a buffer. Refuses to tell the Pod that the
 local end has stopped writing: container runtimes cut the answer off half a second later.
@@ -22,6 +25,10 @@ from .silence import Silence
 Bytes = bytes | bytearray | memoryview
 
 BUFFER_BYTES = 256 * 1024
+GATHERED_BYTES = 1024 * 1024
+# A transfer is large when reads of so many bytes have followed each other for a whole buffer.
+_LARGE_READ_BYTES = 16 * 1024
+GATHER_S = 0.0005
 # How long the Pod's end may take from the end of its data to the word of what went wrong, or back.
 LAST_WORD_S = 1.0
 _ERROR_STREAM = 1
@@ -132,8 +139,11 @@ class StreamTunnel(asyncio.BufferedProtocol):
         self._silence = Silence()
         self._problem = b""
         self._is_answered = False
+        self._is_held = self._is_gathering = False
+        self._read_in_a_row = 0
         self._open_streams = {_ERROR_STREAM, _DATA_STREAM}
-        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+        # Memory that nobody has written to costs none.
+        self._buffer = memoryview(bytearray(GATHERED_BYTES))
         self._streams_in, self._streams_out = spdy.FrameReader(), spdy.FrameWriter()
 
     async def carry(self, linger_s: float) -> None:
@@ -151,6 +161,10 @@ class StreamTunnel(asyncio.BufferedProtocol):
         """
         if self._transport is not None:
             self._transport.set_protocol(self)
+            # A pause of a TLS connection otherwise begins after another quarter of a megabyte.
+            set_limits = getattr(self._transport, "set_read_buffer_limits", None)
+            if set_limits is not None:
+                set_limits(high=1, low=0)
         for stream_id, role in ((_ERROR_STREAM, "error"), (_DATA_STREAM, "data")):
             headers = {"streamtype": role, "port": str(self._port), "requestid": "0"}
             self._write(self._streams_out.stream(stream_id, headers))
@@ -173,14 +187,14 @@ class StreamTunnel(asyncio.BufferedProtocol):
     def pause_reading(self) -> None:
         """Read nothing more from the Pod for now."""
         self._silence.stop_hearing()
-        if self._transport is not None:
-            self._transport.pause_reading()
+        self._is_held = True
+        self._settle_reading()
 
     def resume_reading(self) -> None:
         """Read on."""
         self._silence.hear()
-        if self._transport is not None:
-            self._transport.resume_reading()
+        self._is_held = False
+        self._settle_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""
@@ -196,6 +210,7 @@ class StreamTunnel(asyncio.BufferedProtocol):
                 self._take_frame(frame, data)
         if data and not self._local.transport.is_closing():
             self._local.transport.write(b"".join(data))
+        self._gather_if_large(nbytes)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The API went away, or all is done."""
@@ -210,6 +225,27 @@ class StreamTunnel(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """Let the local end go on."""
         self._local.transport.resume_reading()
+
+    def _gather_if_large(self, nbytes: int) -> None:
+        self._read_in_a_row += nbytes
+        if nbytes < _LARGE_READ_BYTES:
+            self._read_in_a_row = 0
+        elif self._read_in_a_row >= BUFFER_BYTES > nbytes and not self._is_gathering:
+            self._is_gathering = True
+            self._settle_reading()
+            self._loop.call_later(GATHER_S, self._stop_gathering)
+
+    def _stop_gathering(self) -> None:
+        self._is_gathering = False
+        self._settle_reading()
+
+    def _settle_reading(self) -> None:
+        if self._transport is None:
+            return
+        if self._is_held or self._is_gathering:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def _take_frame(self, frame: spdy.Frame, data: list[Bytes]) -> None:
         if frame.type == spdy.PING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -204,3 +205,58 @@ async def test_an_api_that_takes_no_more_makes_the_caller_wait() -> None:
         for _ in range(8):
             tunnel.end.send(block)
         assert not tunnel.local.transport.is_reading()
+
+
+def _read_from_pod(tunnel: Tunnel, *sizes: int) -> None:
+    """Read so many bytes at a time, of which the caller gets none."""
+    for size in sizes:
+        head = struct.pack(">II", 5, size - 8)
+        tunnel.end.get_buffer(-1)[:8] = head
+        tunnel.end.buffer_updated(size)
+
+
+KB = 1024
+
+
+@pytest.mark.parametrize(
+    ("sizes", "gathers"),
+    [
+        ([100], False),
+        ([200 * KB], False),
+        ([100 * KB, 100 * KB], False),
+        ([100 * KB, 100 * KB, 100 * KB], True),
+        ([100 * KB, 100 * KB, 100, 100 * KB], False),
+        ([1024 * KB], False),
+        ([1024 * KB, 100 * KB], True),
+    ],
+)
+async def test_only_a_large_transfer_is_made_to_gather(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int], gathers: bool
+) -> None:
+    monkeypatch.setattr(streams, "GATHER_S", 60.0)
+    async with _tunnel() as tunnel:
+        await asyncio.get_running_loop().sock_recv(tunnel.api, 1)
+        _read_from_pod(tunnel, *sizes)
+        assert tunnel.handler.transport.is_reading() is not gathers
+
+
+@pytest.mark.parametrize("ends_first", ["gathering", "waiting"])
+async def test_reading_goes_on_when_neither_gathering_nor_the_caller_holds_it(
+    monkeypatch: pytest.MonkeyPatch, ends_first: str
+) -> None:
+    monkeypatch.setattr(streams, "GATHER_S", 0.02 if ends_first == "gathering" else 0.2)
+    async with _tunnel() as tunnel:
+        await asyncio.get_running_loop().sock_recv(tunnel.api, 1)
+        _read_from_pod(tunnel, 200 * KB, 200 * KB)
+        tunnel.local.pause_writing()
+        if ends_first == "gathering":
+            await asyncio.sleep(0.1)
+        else:
+            tunnel.local.resume_writing()
+        assert not tunnel.handler.transport.is_reading()
+        tunnel.local.resume_writing()
+        for _ in range(1000):
+            if tunnel.handler.transport.is_reading():
+                return
+            await asyncio.sleep(0.01)
+        pytest.fail("it never reads again")

@@ -39,6 +39,10 @@ _NO_ROUTES = (
     "the scheduler runs neither the operator's agent nor Dask's /api/v1 routes, "
     "so it cannot be asked which workers can go"
 )
+_UNKNOWN_TO_AGENT = (
+    "the scheduler's agent does not know the operator's token, whose Secret was deleted or "
+    "changed: delete the scheduler Pod when nobody needs its results any more"
+)
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,10 @@ _MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
 class _Unanswered(Exception):
     """The scheduler did not answer, or not with what was asked for."""
 
-    def __init__(self, why: str, *, is_missing: bool = False) -> None:
-        super().__init__(why)
-        self.is_missing = is_missing
+    def __init__(self, why: str, *, status: int | None = None) -> None:
+        super().__init__(_UNKNOWN_TO_AGENT if status == 401 else why)
+        self.is_missing = status in (404, 405)
+        self.is_token_unknown = status == 401
 
 
 class SchedulerClient:
@@ -116,7 +121,7 @@ class SchedulerClient:
             return _read_report(answer, has_agent=True)
         except _Unanswered as error:
             if not error.is_missing:
-                return SchedulerReport(problem=str(error))
+                return SchedulerReport(problem=str(error), knows_token=not error.is_token_unknown)
         try:
             answer = await self._ask("GET", place, "/api/v1/get_workers")
             return _read_report(answer, has_agent=False)
@@ -253,8 +258,7 @@ async def _read_answer(
                 has_turn = True
         if response.status != 200:
             raise _Unanswered(
-                f"{question} was answered with {response.status}",
-                is_missing=response.status in (404, 405),
+                f"{question} was answered with {response.status}", status=response.status
             )
         return _read_object(text, question)
 

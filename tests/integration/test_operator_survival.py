@@ -19,6 +19,7 @@ from operator_program import Program
 from dask_k8s_jupyter.local import LocalKubernetes
 from dask_k8s_operator.controller.apply import Applier
 from dask_k8s_operator.controller.cache import Cache
+from dask_k8s_operator.controller.doubts import Doubts
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import ConflictError, KubeError
 from dask_k8s_operator.reconcile.plan import Plan
@@ -134,7 +135,9 @@ async def test_the_status_of_a_cluster_is_not_written_to_its_namesake(dask):
     spec = {**dask.cluster_spec(0), "suspend": True}
     made = await dask.create(DASK_CLUSTERS, "demo", spec)
     seen = {**made, "metadata": {**made["metadata"], "uid": "that-of-an-earlier-one"}}
-    applier = Applier(dask.client, Cache(), clock=time.time, random_hex=secrets.token_hex)
+    cache = Cache()
+    doubts = Doubts(dask.client, cache)
+    applier = Applier(dask.client, cache, doubts, clock=time.time, random_hex=secrets.token_hex)
     plan = Plan(status={"phase": "Error", "message": "of an earlier one"})
     with pytest.raises(ConflictError):
         await applier.apply(DASK_CLUSTERS, seen, plan)

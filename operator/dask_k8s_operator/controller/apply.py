@@ -22,26 +22,30 @@ from ..kube.errors import (
     InvalidError,
     KubeError,
     NotFoundError,
-    TooManyRequestsError,
-    UnsupportedKindError,
 )
-from ..reconcile.plan import Create, Delete, Manifest, Patch, Plan, Refusal, Write
+from ..reconcile.plan import (
+    Create,
+    Delete,
+    Manifest,
+    Notice,
+    Patch,
+    Plan,
+    Refusal,
+    Write,
+    format_pointer,
+)
 from ..resources.kinds import Kind
 from ..resources.names import WORKER_GROUP_LABEL
-from .cache import WATCHED_KINDS, Cache
+from .cache import Cache, Place
+from .doubts import Doubts, leaves_open
 from .tell import Teller
 
 logger = logging.getLogger(__name__)
-
-# Kind, namespace and name of one object.
-Place = tuple[Kind, str, str]
 
 _REFUSALS = (InvalidError, ForbiddenError, NotFoundError)
 # As many as the client has under way unless --concurrency says otherwise. Fewer than a step may
 # have: what is refused first keeps the rest unsent.
 WRITES_AT_ONCE = DEFAULT_CONCURRENCY
-# So that what is overdue after an outage takes few of the client's turns.
-LOOK_UPS_AT_ONCE = 10
 # What the API says of a JSON patch whose test fails, or which changes what is not there.
 _DOES_NOT_APPLY = "rejected our request due to an error in our request"
 
@@ -53,6 +57,8 @@ class Applier:
     ----------
     client, cache
         Where to write, and what to tell of it.
+    doubts
+        Keeps what was written without an answer.
     clock
         Seconds since the epoch, for Events.
     random_hex
@@ -63,14 +69,14 @@ class Applier:
         self,
         client: KubeClient,
         cache: Cache,
+        doubts: Doubts,
         *,
         clock: Callable[[], float],
         random_hex: Callable[[int], str],
     ) -> None:
         self._client = client
         self._cache = cache
-        # What was changed or deleted without an answer, by whose plan.
-        self._doubts: dict[Place, set[Place]] = {}
+        self._doubts = doubts
         self._teller = Teller(client, clock=clock, random_hex=random_hex)
 
     async def apply(self, kind: Kind, item: Manifest, plan: Plan) -> tuple[Refusal, ...]:
@@ -86,7 +92,7 @@ class Applier:
                 return_exceptions=True,
             )
             failures += [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-            self._note_doubts(_place_of(kind, item), zip(step, outcomes, strict=True))
+            self._doubts.note(_place_of(kind, item), zip(step, outcomes, strict=True))
             # In the order of the plan, whichever answer came first: a status that named another
             # one each time would be written for ever.
             refusals = [refused[kind] for kind in _kinds_of(step) if kind in refused]
@@ -102,70 +108,10 @@ class Applier:
             raise min(failures, key=_is_conflict)
         return tuple(refusals)
 
-    async def settle_doubts(self, kind: Kind, item: Manifest) -> None:
-        """Look at what a plan about ``item`` changed without an answer, if anything.
-
-        Raises
-        ------
-        KubeError
-            If the API does not say: then nothing is to be decided either.
-        """
-        doubts = self._doubts.get(_place_of(kind, item), set())
-        turns = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
-
-        async def look(place: Place) -> None:
-            seen = self._cache.get(*place)
-            async with turns:
-                there = await self._look(*place)
-            if there is not None:
-                self._cache.remember(place[0], there)
-            elif seen is not None:
-                self._cache.remember_deleted(*place, seen["metadata"].get("uid", ""))
-            doubts.discard(place)
-
-        outcomes = await asyncio.gather(*map(look, list(doubts)), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        self._doubts.pop(_place_of(kind, item), None)
-
-    def forget(self, kind: Kind, namespace: str, name: str) -> None:
-        """Drop what is remembered about an object that is gone."""
-        self._doubts.pop((kind, namespace, name), None)
-
-    def _note_doubts(
-        self, place: Place, outcomes: Iterable[tuple[Write, BaseException | None]]
-    ) -> None:
-        for write, outcome in outcomes:
-            if isinstance(write, Create) or write.kind not in WATCHED_KINDS:
-                continue
-            if _leaves_open(outcome):
-                doubts = self._doubts.setdefault(place, set())
-                doubts.add((write.kind, write.namespace, write.name))
-
-    async def look_up(self, places: Iterable[Place]) -> None:
-        """Ask whether things are there that no watch has shown; later again, if nobody answers."""
-        turns = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
-
-        async def look(kind: Kind, namespace: str, name: str) -> None:
-            try:
-                async with turns:
-                    there = await self._look(kind, namespace, name)
-                self._cache.settle(kind, namespace, name, there)
-            except KubeError as error:
-                logger.debug("%s %s/%s: %s", kind.kind, namespace, name, error)
-            except Exception:
-                logger.exception("%s %s/%s: cannot be looked up", kind.kind, namespace, name)
-
-        await asyncio.gather(*(look(*place) for place in places))
-
-    async def _look(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
-        try:
-            return await self._client.get(kind, name, namespace)
-        except UnsupportedKindError:
-            raise  # the kind is not known right now, which says nothing about the object
-        except NotFoundError:
-            return None
+    async def tell_refusals(self, kind: Kind, item: Manifest, refusals: Iterable[Refusal]) -> None:
+        """Say by Events what the API refuses."""
+        notices = (Notice("Blocked", str(refusal), "Warning") for refusal in refusals)
+        await self._teller.tell(kind, item, tuple(notices))
 
     async def _write(
         self,
@@ -197,7 +143,7 @@ class Applier:
         except AlreadyExistsError:
             await self._settle_existing(write)
         except KubeError as error:
-            if _leaves_open(error):
+            if leaves_open(error):
                 self._cache.remember_uncertain(write.kind, write.body)
             raise
         else:
@@ -321,26 +267,17 @@ def diff_status(before: Manifest | None, after: Manifest | None) -> list[Manifes
     changed = {key: value for key, value in after.items() if before.get(key) != value}
     gone = [key for key in before if key not in after]
     return [
-        *({"op": "add", "path": _point_at(key), "value": changed[key]} for key in changed),
-        *({"op": "remove", "path": _point_at(key)} for key in gone),
+        *(
+            {"op": "add", "path": format_pointer("status", key), "value": changed[key]}
+            for key in changed
+        ),
+        *({"op": "remove", "path": format_pointer("status", key)} for key in gone),
     ]
-
-
-def _leaves_open(failure: BaseException | None) -> bool:
-    """Whether a write that failed may have been done all the same."""
-    if isinstance(failure, ApiError):
-        return failure.status >= 500 and not isinstance(failure, TooManyRequestsError)
-    return isinstance(failure, KubeError)  # the connection broke
 
 
 def _is_conflict(failure: BaseException) -> bool:
     """Whether a failure is one that is only tried again; any other is to be told of first."""
     return isinstance(failure, ConflictError)
-
-
-def _point_at(key: str) -> str:
-    """Write the JSON pointer (RFC 6901) of a field of the status."""
-    return f"/status/{key.replace('~', '~0').replace('/', '~1')}"
 
 
 def _place_of(kind: Kind, item: Manifest) -> Place:

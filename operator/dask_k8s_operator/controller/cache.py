@@ -27,6 +27,8 @@ from ..resources.versions import version_of
 
 Manifest = dict[str, Any]
 Key = tuple[str, str]
+# Kind, namespace and name of one object.
+Place = tuple[Kind, str, str]
 OnChange = Callable[[Kind, "Manifest | None", "Manifest | None", bool], None]
 
 WATCHED_KINDS = (*DASK_KINDS, PODS, SERVICES)
@@ -147,7 +149,7 @@ class Cache:
             self._note(kind, key, version_of(seen), uid, is_gone=True)
             self._put(kind, key, None, is_ours=True)
 
-    def overdue(self) -> list[tuple[Kind, str, str]]:
+    def overdue(self) -> list[Place]:
         """What the watches ought to have shown by now: ask the API for it, and ``settle`` it."""
         # No answer takes as long.
         longest_s = self._clock() - 10 * MEMORY_S

@@ -41,6 +41,7 @@ from ..scheduler import SchedulerClient
 from .apply import Applier
 from .ask import Asker
 from .cache import WATCHED_KINDS, Cache
+from .doubts import Doubts
 from .observe import (
     observe_autoscaler,
     observe_cluster,
@@ -147,8 +148,9 @@ class Controller:
             for namespace in (namespaces or (None,))
             for kind in WATCHED_KINDS
         ]
+        self._doubts = Doubts(client, self.cache)
         self._applier = Applier(
-            client, self.cache, clock=around.clock, random_hex=around.random_hex
+            client, self.cache, self._doubts, clock=around.clock, random_hex=around.random_hex
         )
         self._reconcilers = Reconcilers(self.queue, self._work_on)
         self._asker = Asker(client, schedulers, self.cache, self._reconcilers.aside)
@@ -184,14 +186,14 @@ class Controller:
 
     async def reconcile(self, request: Request) -> None:
         """Bring one object in order: observe, decide, apply."""
-        item = self.cache.get(request.kind, request.namespace, request.name)
+        await self._doubts.settle(request.place)
+        item = self.cache.get(*request.place)
         if item is None:
             self._refusals.pop(request, None)
             self._offered.pop(request, None)
             self._wary_until.pop(request, None)
-            self._applier.forget(request.kind, request.namespace, request.name)
+            self._doubts.forget(request.place)
             return
-        await self._applier.settle_doubts(request.kind, item)
         plan = await self._decide(request, item)
         before = self._refusals.get(request, ())
         refusals = keep_words(before, await self._applier.apply(request.kind, item, plan))
@@ -200,6 +202,8 @@ class Controller:
             # At once, so that the status says what was refused, or that it no longer is: its write
             # wakes nobody when it took effect and its answer was lost.
             self.queue.add(request)
+            news = (refusal for refusal in refusals if refusal not in before)
+            await self._applier.tell_refusals(request.kind, item, news)
         if refusals:
             self.queue.add_failed(request)
         else:
@@ -343,7 +347,7 @@ class Controller:
     async def _keep_house(self) -> None:
         while True:
             await self._around.sleep(HOUSEKEEPING_S)
-            await self._applier.look_up(self.cache.overdue())
+            await self._doubts.look_up(self.cache.overdue())
 
 
 def read_agent_source() -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..reconcile.conditions import find_condition
+from ..reconcile.conditions import SCHEDULER_MISSING_REASONS, find_condition
 from ..resources.kinds import (
     DASK_AUTOSCALERS,
     DASK_CLUSTERS,
@@ -27,7 +27,7 @@ from ..resources.names import (
     SCHEDULER,
     WORKER_GROUP_LABEL,
 )
-from .cache import Cache
+from .cache import Cache, Place
 
 Manifest = dict[str, Any]
 
@@ -39,6 +39,11 @@ class Request:
     kind: Kind
     namespace: str
     name: str
+
+    @property
+    def place(self) -> Place:
+        """The same, as the cache has it."""
+        return self.kind, self.namespace, self.name
 
     def __str__(self) -> str:
         return f"{self.kind.kind} {self.namespace}/{self.name}"
@@ -113,15 +118,13 @@ def _has_come_or_gone(old: Manifest | None, new: Manifest | None) -> bool:
 def _what_members_see(cluster: Manifest | None) -> tuple[object, ...]:
     """What of a cluster its groups and autoscalers decide by."""
     authority = ((cluster or {}).get("status") or {}).get("schedulerAuthority")
-    return _is_suspended(cluster), _has_certificates(cluster), authority
+    return _is_suspended(cluster), _has_scheduler(cluster), authority
 
 
-def _has_certificates(cluster: Manifest | None) -> bool:
-    """Whether a cluster's status says what the groups of an encrypted one wait for."""
-    if cluster is None or not cluster["spec"].get("tls"):
-        return False
-    scheduler = find_condition(cluster.get("status"), "SchedulerReady")
-    return scheduler is not None and scheduler["reason"] != "SchedulerMissing"
+def _has_scheduler(cluster: Manifest | None) -> bool:
+    """Whether a cluster's status says what its groups wait for."""
+    scheduler = find_condition((cluster or {}).get("status"), "SchedulerReady")
+    return scheduler is not None and scheduler["reason"] not in SCHEDULER_MISSING_REASONS
 
 
 def _is_suspended(cluster: Manifest | None) -> bool:

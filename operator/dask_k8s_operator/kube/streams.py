@@ -25,10 +25,11 @@ from .silence import Silence
 Bytes = bytes | bytearray | memoryview
 
 BUFFER_BYTES = 256 * 1024
-GATHERED_BYTES = 1024 * 1024
-# A transfer is large when reads of so many bytes have followed each other for a whole buffer.
+# A transfer is large when reads of so many bytes have followed each other, and no word to the Pod
+# in between, for a whole buffer. From then on more is read at once.
 _LARGE_READ_BYTES = 16 * 1024
-GATHER_S = 0.0005
+_LARGE_BUFFER_BYTES = 1024 * 1024
+GATHER_S = 0.001
 # How long the Pod's end may take from the end of its data to the word of what went wrong, or back.
 LAST_WORD_S = 1.0
 _ERROR_STREAM = 1
@@ -69,6 +70,10 @@ class LocalEnd(asyncio.BufferedProtocol):
         if self._early:
             tunnel.send(memoryview(self._early))
             self._early = bytearray()
+
+    def detach(self) -> None:
+        """Speak with the tunnel no more: it is over."""
+        self._tunnel = None
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""
@@ -139,11 +144,11 @@ class StreamTunnel(asyncio.BufferedProtocol):
         self._silence = Silence()
         self._problem = b""
         self._is_answered = False
-        self._is_held = self._is_gathering = False
-        self._read_in_a_row = 0
+        self._is_held = False
+        self._gathering: asyncio.TimerHandle | None = None
+        self._bytes_in_a_row = 0
         self._open_streams = {_ERROR_STREAM, _DATA_STREAM}
-        # Memory that nobody has written to costs none.
-        self._buffer = memoryview(bytearray(GATHERED_BYTES))
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
         self._streams_in, self._streams_out = spdy.FrameReader(), spdy.FrameWriter()
 
     async def carry(self, linger_s: float) -> None:
@@ -159,12 +164,36 @@ class StreamTunnel(asyncio.BufferedProtocol):
         ApiError
             When the API says what went wrong at the Pod.
         """
+        self._take_over()
+        try:
+            await self._carry(linger_s)
+        finally:
+            self._let_go()
+        if self._problem:
+            text = self._problem.decode(errors="replace")
+            raise ApiError(502, "PortForwardFailed", text, None, self._target)
+
+    def _take_over(self) -> None:
         if self._transport is not None:
             self._transport.set_protocol(self)
             # A pause of a TLS connection otherwise begins after another quarter of a megabyte.
-            set_limits = getattr(self._transport, "set_read_buffer_limits", None)
-            if set_limits is not None:
-                set_limits(high=1, low=0)
+            self._limit_unread(high=1, low=0)
+
+    def _let_go(self) -> None:
+        """Leave the connection as it was found: its end, too, has to be read."""
+        self._local.detach()
+        self._is_held = False
+        self._stop_gathering()
+        self._settle_reading()
+        self._limit_unread()
+
+    def _limit_unread(self, **limits: int) -> None:
+        """Say how much of a TLS connection may be there unread; only one in a newer Python asks."""
+        set_limits = getattr(self._transport, "set_read_buffer_limits", None)
+        if set_limits is not None and self._transport and not self._transport.is_closing():
+            set_limits(**limits)
+
+    async def _carry(self, linger_s: float) -> None:
         for stream_id, role in ((_ERROR_STREAM, "error"), (_DATA_STREAM, "data")):
             headers = {"streamtype": role, "port": str(self._port), "requestid": "0"}
             self._write(self._streams_out.stream(stream_id, headers))
@@ -176,12 +205,10 @@ class StreamTunnel(asyncio.BufferedProtocol):
         if not self._ended.done():
             await self._silence.wait((self._ended, self._local.closed), linger_s)
         self._say_goodbye()
-        if self._problem:
-            text = self._problem.decode(errors="replace")
-            raise ApiError(502, "PortForwardFailed", text, None, self._target)
 
     def send(self, block: memoryview) -> None:
         """Send the local end's bytes to the Pod."""
+        self._bytes_in_a_row = 0
         self._write(self._streams_out.data_head(_DATA_STREAM, len(block)), block)
 
     def pause_reading(self) -> None:
@@ -215,6 +242,7 @@ class StreamTunnel(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The API went away, or all is done."""
         self._transport = None
+        self._stop_gathering()
         self._end()
         self._maker.connection_lost(exc)
 
@@ -227,22 +255,25 @@ class StreamTunnel(asyncio.BufferedProtocol):
         self._local.transport.resume_reading()
 
     def _gather_if_large(self, nbytes: int) -> None:
-        self._read_in_a_row += nbytes
+        self._bytes_in_a_row += nbytes
         if nbytes < _LARGE_READ_BYTES:
-            self._read_in_a_row = 0
-        elif self._read_in_a_row >= BUFFER_BYTES > nbytes and not self._is_gathering:
-            self._is_gathering = True
+            self._bytes_in_a_row = 0
+        elif self._bytes_in_a_row >= BUFFER_BYTES > nbytes and self._gathering is None:
+            if len(self._buffer) < _LARGE_BUFFER_BYTES:
+                self._buffer = memoryview(bytearray(_LARGE_BUFFER_BYTES))
+            self._gathering = self._loop.call_later(GATHER_S, self._stop_gathering)
             self._settle_reading()
-            self._loop.call_later(GATHER_S, self._stop_gathering)
 
     def _stop_gathering(self) -> None:
-        self._is_gathering = False
-        self._settle_reading()
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+            self._settle_reading()
 
     def _settle_reading(self) -> None:
-        if self._transport is None:
+        if self._transport is None or self._transport.is_closing():
             return
-        if self._is_held or self._is_gathering:
+        if self._is_held or self._gathering is not None:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..resources.agent_protocol import Answer
+from ..resources.builders import replicas_of
 from ..resources.kinds import DASK_AUTOSCALERS, DASK_CLUSTERS, DASK_WORKER_GROUPS
 from ..resources.names import default_group_name
 from ..resources.owners import adopting_references, is_of_namesake, is_owned_by
@@ -90,7 +91,7 @@ def _scale(
     steps: tuple[tuple[Write, ...], ...],
     now: float,
 ) -> Plan:
-    spec, current = observed.autoscaler["spec"], int(group["spec"]["worker"].get("replicas", 1))
+    spec, current = observed.autoscaler["spec"], replicas_of(group)
     wanted = max(spec["minimum"], min(spec["maximum"], target))
     replicas, condition = next_replicas(current, wanted, _since_last_scale(observed, now))
     status = _status(observed, condition, replicas, now, has_scaled=replicas != current)

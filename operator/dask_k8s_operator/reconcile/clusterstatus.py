@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..resources.builders import worker_selector
+from ..resources.builders import replicas_of, worker_selector
 from ..resources.kinds import DASK_CLUSTERS
 from ..resources.names import (
     AUTHORITY_ANNOTATION,
@@ -62,7 +62,7 @@ def sum_workers(groups: Sequence[Manifest]) -> dict[str, int]:
         counts = (group.get("status") or {}).get("workers") or {}
         for count in WORKER_COUNTS:
             total[count] += counts.get(count, 0)
-        wanted = int(group["spec"]["worker"].get("replicas", 1))
+        wanted = replicas_of(group)
         total["desired"] += wanted - counts.get("desired", 0)
     return total
 

@@ -14,6 +14,9 @@ from ..resources.times import format_time
 
 Manifest = dict[str, Any]
 
+# Of a cluster's condition SchedulerReady: nobody can say yet that there will be a scheduler.
+SCHEDULER_MISSING_REASONS = ("SchedulerMissing", "NameTaken")
+
 
 @dataclass(frozen=True)
 class Condition:

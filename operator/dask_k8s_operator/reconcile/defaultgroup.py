@@ -7,7 +7,7 @@ another operator that has seen later states of the two than this one.
 
 from __future__ import annotations
 
-from ..resources.builders import build_default_group, build_default_group_metadata
+from ..resources.builders import build_default_group, build_default_group_metadata, replicas_of
 from ..resources.kinds import DASK_CLUSTERS, DASK_WORKER_GROUPS
 from ..resources.names import (
     AGREED_REPLICAS_ANNOTATION,
@@ -16,9 +16,9 @@ from ..resources.names import (
 )
 from ..resources.owners import is_of_namesake, is_owned_by
 from ..resources.passing import find_metadata_changes
-from ..resources.versions import is_behind, write_as_of
+from ..resources.versions import format_as_of, is_behind
 from .observedcluster import ObservedCluster
-from .plan import Create, Manifest, Patch, Write
+from .plan import Create, Manifest, Patch, Write, format_pointer
 
 # What else of the cluster's spec.worker the group has.
 _FOLLOWED = ("metadata", "spec", "retireTimeout")
@@ -40,15 +40,35 @@ def settle_default_group(observed: ObservedCluster) -> list[Write]:
     if writes:
         return writes
     changes = _changed_worker(group, build_default_group(cluster))
-    as_of = write_as_of(cluster)
     if changes:
-        path = f"/metadata/annotations/{AS_OF_ANNOTATION.replace('/', '~1')}"
-        return [Patch(*place, [*changes, {"op": "add", "path": path, "value": as_of}])]
+        return [Patch(*place, [*changes, *_mark_operations(group, cluster)])]
     changed = find_metadata_changes(group, build_default_group_metadata(cluster))
     if not changed or not is_owned_by(group, cluster):
         return []
-    changed.setdefault("annotations", {})[AS_OF_ANNOTATION] = as_of
-    return [Patch(*place, {"metadata": changed})]
+    return [Patch(*place, {"metadata": _mark(changed, group, cluster)})]
+
+
+def _mark(changes: Manifest, item: Manifest, source: Manifest) -> Manifest:
+    """Have changed metadata say what they were made from; they hold for the state seen only."""
+    annotations = {**(changes.get("annotations") or {}), AS_OF_ANNOTATION: format_as_of(source)}
+    version = item["metadata"].get("resourceVersion")
+    return {**changes, "annotations": annotations, "resourceVersion": version}
+
+
+def _mark_operations(item: Manifest, source: Manifest) -> list[Manifest]:
+    """Build the same as operations of a JSON patch.
+
+    There are annotations by now: the count is agreed upon first.
+    """
+    mark, version = format_as_of(source), item["metadata"].get("resourceVersion")
+    return [
+        {
+            "op": "add",
+            "path": format_pointer("metadata", "annotations", AS_OF_ANNOTATION),
+            "value": mark,
+        },
+        {"op": "replace", "path": format_pointer("metadata", "resourceVersion"), "value": version},
+    ]
 
 
 def _is_written_from_later(item: Manifest, source: Manifest) -> bool:
@@ -57,13 +77,12 @@ def _is_written_from_later(item: Manifest, source: Manifest) -> bool:
 
 
 def _changed_worker(group: Manifest, built: Manifest) -> list[Manifest]:
-    # A JSON patch, since a merge patch cannot take a key away from what it replaces. The group has
-    # annotations by now: the count is agreed upon first.
+    # A JSON patch, since a merge patch cannot take a key away from what it replaces.
     before, after = group["spec"]["worker"], built["spec"]["worker"]
     return [
-        {"op": "add", "path": f"/spec/worker/{key}", "value": after[key]}
+        {"op": "add", "path": format_pointer("spec", "worker", key), "value": after[key]}
         if key in after
-        else {"op": "remove", "path": f"/spec/worker/{key}"}
+        else {"op": "remove", "path": format_pointer("spec", "worker", key)}
         for key in _FOLLOWED
         if before.get(key) != after.get(key)
     ]
@@ -73,8 +92,7 @@ def _settle_replicas(observed: ObservedCluster, group: Manifest) -> list[Write]:
     """Let the last edit win: what differs from the count last agreed upon was edited since."""
     cluster = observed.cluster
     metadata, group_metadata = cluster["metadata"], group["metadata"]
-    of_cluster = int(cluster["spec"]["worker"].get("replicas", 1))
-    of_group = int(group["spec"]["worker"].get("replicas", 1))
+    of_cluster, of_group = replicas_of(cluster), replicas_of(group)
     agreed = (group_metadata.get("annotations") or {}).get(AGREED_REPLICAS_ANNOTATION)
     # What we wrote ourselves is no edit of a person, though it is not agreed upon yet.
     copied = (metadata.get("annotations") or {}).get(AGREED_REPLICAS_ANNOTATION)
@@ -92,36 +110,25 @@ def _settle_replicas(observed: ObservedCluster, group: Manifest) -> list[Write]:
 
 
 def _write_cluster(cluster: Manifest, group: Manifest, replicas: int | None) -> Patch:
-    """Copy the group's count to the cluster, marked as a copy; None takes the mark away."""
+    """Copy the group's count to the cluster, marked as a copy; None takes the marks away.
+
+    If the cluster was edited meanwhile, that edit wins the next time round.
+    """
     metadata = cluster["metadata"]
-    marks = {
-        AGREED_REPLICAS_ANNOTATION: None if replicas is None else str(replicas),
-        AS_OF_ANNOTATION: None if replicas is None else write_as_of(group),
-    }
-    body: Manifest = {
-        "metadata": {
-            "annotations": marks,
-            # If the cluster was edited meanwhile, that edit wins the next time round.
-            "resourceVersion": metadata.get("resourceVersion"),
-        }
-    }
-    if replicas is not None:
-        body["spec"] = {"worker": {"replicas": replicas}}
-    return Patch(DASK_CLUSTERS, metadata["namespace"], metadata["name"], body)
+    place = (DASK_CLUSTERS, metadata["namespace"], metadata["name"])
+    if replicas is None:
+        gone = {AGREED_REPLICAS_ANNOTATION: None, AS_OF_ANNOTATION: None}
+        version = metadata.get("resourceVersion")
+        return Patch(*place, {"metadata": {"annotations": gone, "resourceVersion": version}})
+    copied = {"annotations": {AGREED_REPLICAS_ANNOTATION: str(replicas)}}
+    spec = {"worker": {"replicas": replicas}}
+    return Patch(*place, {"metadata": _mark(copied, cluster, group), "spec": spec})
 
 
 def _agree(group: Manifest, cluster: Manifest, *, set_group: bool = True) -> Patch:
-    metadata, replicas = group["metadata"], int(cluster["spec"]["worker"].get("replicas", 1))
-    annotations = {
-        AGREED_REPLICAS_ANNOTATION: str(replicas),
-        AS_OF_ANNOTATION: write_as_of(cluster),
-    }
-    body: Manifest = {
-        "metadata": {
-            "annotations": annotations,
-            "resourceVersion": metadata.get("resourceVersion"),
-        }
-    }
+    metadata, replicas = group["metadata"], replicas_of(cluster)
+    agreed = {"annotations": {AGREED_REPLICAS_ANNOTATION: str(replicas)}}
+    body: Manifest = {"metadata": _mark(agreed, group, cluster)}
     if set_group:
         body["spec"] = {"worker": {"replicas": replicas}}
     return Patch(DASK_WORKER_GROUPS, metadata["namespace"], metadata["name"], body)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ..resources.agent_protocol import SchedulerReport
-from ..resources.builders import worker_selector
+from ..resources.builders import replicas_of, worker_selector
 from ..resources.times import format_time, parse_time
 from .conditions import Condition, build_conditions
 from .observedgroup import ObservedGroup
@@ -34,7 +34,7 @@ def build_group_status(observed: ObservedGroup, *, replaced: int, now: float) ->
     """Build the whole status of a worker group; ``replaced`` workers are made anew right now."""
     group, report = observed.group, observed.report
     metadata, before = group["metadata"], group.get("status") or {}
-    desired = int(group["spec"]["worker"].get("replicas", 1))
+    desired = replicas_of(group)
     staying = [*observed.live, *observed.failed]
     found = [(pod, trouble) for pod in staying if (trouble := explain_pod(pod))]
     counts = count_workers(observed.pods, desired)
@@ -96,6 +96,10 @@ def _find_trouble(
         return Trouble("Suspended", "its cluster is suspended", False)
     if observed.refusals:
         return Trouble("CreateRefused", str(observed.refusals[0]), True)
+    if observed.awaits_scheduler and len(observed.live) < observed.desired:
+        name = f"{group['metadata']['namespace']}/{group['spec']['cluster']}"
+        message = f"waits for the scheduler Pod of DaskCluster {name}"
+        return Trouble("SchedulerMissing", message, False)
     return summarize_troubles(found, "worker")
 
 

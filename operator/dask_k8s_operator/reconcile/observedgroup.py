@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..resources.agent_protocol import SchedulerReport
-from ..resources.builders import hash_worker_spec
+from ..resources.builders import hash_worker_spec, replicas_of
 from ..resources.kinds import DASK_CLUSTERS, PODS
 from ..resources.owners import is_of_namesake
 from ..resources.passing import is_outdated
 from ..resources.schemas import DEFAULT_RETIRE_TIMEOUT_S
 from ..resources.times import parse_time
 from ..resources.tls import is_of_other_authority
-from .conditions import find_condition
+from .conditions import SCHEDULER_MISSING_REASONS, find_condition
 from .matching import Workers, match_workers
 from .plan import Delete, Manifest, Notice, Refusal, Write, earliest
 from .pods import Standing, is_retiring, standing
@@ -74,20 +74,19 @@ class ObservedGroup:
         return self.cluster is not None and bool(self.cluster["spec"].get("suspend"))
 
     @property
-    def awaits_certificates(self) -> bool:
-        """Whether the certificates of an encrypted cluster may still be an earlier namesake's.
+    def awaits_scheduler(self) -> bool:
+        """Whether the cluster has no scheduler Pod (yet).
 
-        Its own are there before its scheduler Pod is.
+        Where Kubernetes refuses it, workers would be half a cluster; and the certificates of an
+        encrypted one may still be an earlier namesake's until it is there.
         """
-        if self.cluster is None or not self.cluster["spec"].get("tls"):
-            return False
-        scheduler = find_condition(self.cluster.get("status"), "SchedulerReady")
-        return scheduler is None or scheduler["reason"] == "SchedulerMissing"
+        scheduler = find_condition((self.cluster or {}).get("status"), "SchedulerReady")
+        return scheduler is None or scheduler["reason"] in SCHEDULER_MISSING_REASONS
 
     @property
     def desired(self) -> int:
         """How many workers there ought to be now."""
-        return 0 if self.is_suspended else int(self.group["spec"]["worker"].get("replicas", 1))
+        return 0 if self.is_suspended else replicas_of(self.group)
 
     @property
     def retire_timeout_s(self) -> float:
@@ -162,6 +161,8 @@ class ObservedGroup:
         report = self.report
         if report is None or report.is_absent or not report.may_recover:
             return True
+        if not report.knows_token and not self.is_suspended:
+            return False  # it is there, and so may be what only its workers hold
         since = parse_time((self.group.get("status") or {}).get("unreachableSince"))
         return since is not None and now - since >= UNREACHABLE_TIMEOUT_S
 

@@ -64,6 +64,17 @@ class Delete:
 Write = Create | Patch | Delete
 
 
+def format_pointer(*keys: str) -> str:
+    """Format the place of a field for a JSON patch (RFC 6901).
+
+    Examples
+    --------
+    >>> format_pointer("metadata", "annotations", "dask.org/as-of")
+    '/metadata/annotations/dask.org~1as-of'
+    """
+    return "".join(f"/{key.replace('~', '~0').replace('/', '~1')}" for key in keys)
+
+
 @dataclass(frozen=True)
 class Notice:
     """A Kubernetes Event to be; ``kind`` is Normal or Warning."""

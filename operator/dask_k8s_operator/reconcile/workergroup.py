@@ -18,8 +18,8 @@ from ..resources.owners import adopting_references, is_owned_by
 from ..resources.passing import find_metadata_changes
 from .groupstatus import build_group_status
 from .observedgroup import UNREACHABLE_TIMEOUT_S, Draft, ObservedGroup, count_of
-from .plan import NOTHING, Create, Patch, Plan
-from .pods import created_s, ended_s, is_retiring
+from .plan import NOTHING, Create, Manifest, Patch, Plan
+from .pods import created_s, ended_s, explain_pod, is_retiring, summarize_troubles
 from .retiring import finish_retiring, shrink, workers_to_take_back
 from .rolling import roll, workers_to_roll
 
@@ -124,6 +124,7 @@ def _replace_ended(observed: ObservedGroup, draft: Draft, now: float) -> None:
     spare = max(0, len(observed.live) + len(failed) - observed.desired)
     draft.delete(failed[:spare])
     wait_s = replacement_delay_s((observed.group.get("status") or {}).get("replacements", 0))
+    replaced = []
     for pod in failed[spare:]:
         remaining_s = (ended_s(pod) or created_s(pod)) + wait_s - now
         # A new spec is tried at once.
@@ -131,9 +132,20 @@ def _replace_ended(observed: ObservedGroup, draft: Draft, now: float) -> None:
             draft.look_again(remaining_s)
             continue
         draft.delete([pod])
-        draft.replaced += 1
-    if draft.replaced:
-        draft.tell("Replaced", f"{count_of(draft.replaced, 'worker')} ended and are made anew")
+        replaced.append(pod)
+    draft.replaced = len(replaced)
+    if replaced:
+        who = (
+            "1 worker ended and is"
+            if len(replaced) == 1
+            else f"{len(replaced)} workers ended and are"
+        )
+        draft.tell("Replaced", f"{who} made anew{_say_why(replaced)}")
+
+
+def _say_why(pods: list[Manifest]) -> str:
+    trouble = summarize_troubles(((p, t) for p in pods if (t := explain_pod(p))), "worker")
+    return f" ({trouble.message})" if trouble else ""
 
 
 def replacement_delay_s(replacements: int) -> float:
@@ -154,8 +166,8 @@ def _grow(
     allocation: Allocation,
     now: float,
 ) -> None:
-    if observed.awaits_certificates:
-        return  # the cluster's status says when they are there, and brings us back
+    if observed.awaits_scheduler:
+        return  # the cluster's status says when it is there, and brings us back
     kept = sum(1 for pod in observed.failed if not draft.deletes(pod))
     missing = observed.desired - len(observed.live) - kept - _places_kept(observed)
     wait_s = _batch_wait_s(observed, allocation, now)

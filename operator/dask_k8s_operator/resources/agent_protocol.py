@@ -85,6 +85,8 @@ class SchedulerReport:
         nor ``/api/v1``, will not change its mind.
     is_absent
         Whether no scheduler runs at all, so that there is no work to lose.
+    knows_token
+        Whether the agent takes our token; one that does not is well, and its workers may work.
     """
 
     workers: tuple[WorkerLoad, ...] = ()
@@ -92,6 +94,7 @@ class SchedulerReport:
     problem: str | None = None
     may_recover: bool = True
     is_absent: bool = False
+    knows_token: bool = True
 
 
 @dataclass(frozen=True)

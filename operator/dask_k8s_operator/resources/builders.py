@@ -16,7 +16,7 @@ from .kinds import DASK_CLUSTERS, DASK_JOBS, DASK_WORKER_GROUPS
 from .owners import owner_reference
 from .passing import build_passed_on, dump_applied_spec, hash_spec, passed_on_annotations
 from .tls import is_encrypted, scheme_of, tls_environment
-from .versions import write_as_of
+from .versions import format_as_of
 
 Manifest = dict[str, Any]
 
@@ -108,9 +108,8 @@ def build_default_group(cluster: Manifest) -> Manifest:
     """Build the worker group that a cluster makes for itself from ``spec.worker``."""
     metadata = cluster["metadata"]
     passed_on = build_default_group_metadata(cluster)
-    replicas = cluster["spec"]["worker"].get("replicas", 1)
-    passed_on["annotations"][names.AGREED_REPLICAS_ANNOTATION] = str(replicas)
-    passed_on["annotations"][names.AS_OF_ANNOTATION] = write_as_of(cluster)
+    passed_on["annotations"][names.AGREED_REPLICAS_ANNOTATION] = str(replicas_of(cluster))
+    passed_on["annotations"][names.AS_OF_ANNOTATION] = format_as_of(cluster)
     return {
         "apiVersion": DASK_WORKER_GROUPS.api_version,
         "kind": DASK_WORKER_GROUPS.kind,
@@ -125,6 +124,17 @@ def build_default_group(cluster: Manifest) -> Manifest:
             "worker": copy.deepcopy(cluster["spec"]["worker"]),
         },
     }
+
+
+def replicas_of(item: Manifest) -> int:
+    """Read how many workers a cluster or a group asks for.
+
+    Examples
+    --------
+    >>> replicas_of({"spec": {"worker": {}}})
+    1
+    """
+    return int(item["spec"]["worker"].get("replicas", 1))
 
 
 def build_default_group_metadata(cluster: Manifest) -> dict[str, dict[str, str]]:

@@ -20,12 +20,12 @@ def version_of(item: Manifest) -> int | None:
     return int(version) if version.isdecimal() else None
 
 
-def write_as_of(item: Manifest) -> str:
-    """Write the mark of what is made from this state of an object.
+def format_as_of(item: Manifest) -> str:
+    """Format the mark of what is made from this state of an object.
 
     Examples
     --------
-    >>> write_as_of({"metadata": {"uid": "c0ffee", "resourceVersion": "7"}})
+    >>> format_as_of({"metadata": {"uid": "c0ffee", "resourceVersion": "7"}})
     'c0ffee/7'
     """
     metadata = item["metadata"]

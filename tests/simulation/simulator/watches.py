@@ -2,7 +2,8 @@
 
 Guarantees that events of one watch come in order, however late, and that an event which was
 dropped is followed by the end of that watch with 410, as by a real API server that could not keep
-up. Refuses to invent changes: a doubled or repeated event is one that happened.
+up; that what a new watch has missed comes at once. Refuses to invent changes: a doubled or repeated
+event is one that happened.
 """
 
 from __future__ import annotations
@@ -45,12 +46,26 @@ class Watch:
 
     def take(self, before: Manifest | None, after: Manifest | None) -> None:
         """Tell of a change, if it concerns this watch."""
+        event = self._build_event(before, after)
+        if event is not None:
+            self._befall(event)
+
+    def catch_up(self, before: Manifest | None, after: Manifest | None) -> None:
+        """Tell of a change from before the watch: the server has those at hand.
+
+        Were each in danger again, a watch could stay behind for longer than anybody may be.
+        """
+        event = self._build_event(before, after)
+        if event is not None:
+            self._pending.append((self._loop.time(), event))
+            self._recent.append(event)
+
+    def _build_event(self, before: Manifest | None, after: Manifest | None) -> WatchEvent | None:
         was, is_ = matches(self.selector, before), matches(self.selector, after)
         if not was and not is_:
-            return
+            return None
         item = after if after is not None else before
-        event = WatchEvent("MODIFIED" if was and is_ else "ADDED" if is_ else "DELETED", item or {})
-        self._befall(event)
+        return WatchEvent("MODIFIED" if was and is_ else "ADDED" if is_ else "DELETED", item or {})
 
     def end(self, why: Exception, delay_s: float = 0.0) -> None:
         """End the watch after what is on its way."""
@@ -155,7 +170,7 @@ class WatchHub:
         on_open()
         watch = Watch(self, kind, selector)
         for _, before, after in changes:
-            watch.take(before, after)
+            watch.catch_up(before, after)
         self._open[kind.plural].append(watch)
         return watch
 

@@ -240,6 +240,31 @@ async def test_only_a_large_transfer_is_made_to_gather(
         assert tunnel.handler.transport.is_reading() is not gathers
 
 
+async def test_answers_to_questions_do_not_add_up_to_a_large_transfer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "GATHER_S", 60.0)
+    async with _tunnel() as tunnel:
+        await asyncio.get_running_loop().sock_recv(tunnel.api, 1)
+        for _ in range(10):
+            tunnel.end.send(memoryview(b"and now?"))
+            _read_from_pod(tunnel, 200 * KB)
+        assert tunnel.handler.transport.is_reading()
+
+
+async def test_a_connection_that_is_let_go_is_read_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "GATHER_S", 60.0)
+    async with _tunnel() as tunnel:
+        await asyncio.get_running_loop().sock_recv(tunnel.api, 1)
+        _read_from_pod(tunnel, 200 * KB, 200 * KB)
+        tunnel.local.pause_writing()
+        tunnel.local.transport.abort()
+        await asyncio.wait_for(tunnel.carrying, 60)
+        assert tunnel.handler.transport.is_reading()
+
+
 @pytest.mark.parametrize("ends_first", ["gathering", "waiting"])
 async def test_reading_goes_on_when_neither_gathering_nor_the_caller_holds_it(
     monkeypatch: pytest.MonkeyPatch, ends_first: str

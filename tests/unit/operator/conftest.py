@@ -53,6 +53,13 @@ def make_cluster(name: str = "demo", replicas: int = 2, **changes: Any) -> dict[
     return {**cluster, "status": status} if status else cluster
 
 
+def make_served_cluster(name: str = "demo", replicas: int = 2, **changes: Any) -> dict[str, Any]:
+    """One that has its scheduler."""
+    ready = {"type": "SchedulerReady", "status": "True", "reason": "SchedulerReady"}
+    status = changes.pop("status", {"conditions": [ready]})
+    return make_cluster(name, replicas, status=status, **changes)
+
+
 def _labels(component: str, **more: str) -> dict[str, str]:
     return {"dask.org/cluster-name": "demo", "dask.org/component": component, **more}
 
@@ -179,6 +186,7 @@ def make() -> SimpleNamespace:
     return SimpleNamespace(
         now=NOW,
         cluster=make_cluster,
+        served_cluster=make_served_cluster,
         group=make_group,
         pod=make_pod,
         scheduler_pod=make_scheduler_pod,

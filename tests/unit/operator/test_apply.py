@@ -7,6 +7,7 @@ import pytest
 
 from dask_k8s_operator.controller.apply import Applier
 from dask_k8s_operator.controller.cache import MEMORY_S, Cache
+from dask_k8s_operator.controller.doubts import Doubts
 from dask_k8s_operator.kube.errors import (
     AlreadyExistsError,
     ApiError,
@@ -35,6 +36,12 @@ class RefusingClient:
         raise ForbiddenError(403, "Forbidden", f"no more {kind.plural}")
 
 
+def build_applier(client):
+    cache = Cache()
+    doubts = Doubts(client, cache)
+    return Applier(client, cache, doubts, clock=lambda: 0.0, random_hex=lambda count: "0" * count)
+
+
 def build_body(name):
     return {"metadata": {"namespace": "a", "name": name, "uid": f"uid-{name}"}}
 
@@ -42,7 +49,7 @@ def build_body(name):
 @pytest.mark.parametrize("order", [(SERVICES, SECRETS, PODS), (PODS, SERVICES, SECRETS)])
 async def test_refusals_come_in_the_order_of_the_plan(order):
     client = RefusingClient(order)
-    applier = Applier(client, Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count)
+    applier = build_applier(client)
     step = tuple(Create(kind, build_body(kind.plural)) for kind in (SECRETS, SERVICES, PODS))
     refusals = await applier.apply(DASK_CLUSTERS, build_body("x"), Plan(steps=(step,)))
     assert [refusal.message for refusal in refusals] == [
@@ -54,7 +61,7 @@ async def test_refusals_come_in_the_order_of_the_plan(order):
 
 async def test_what_comes_after_a_refused_step_is_not_tried():
     client = RefusingClient((PODS, SERVICES))
-    applier = Applier(client, Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count)
+    applier = build_applier(client)
     steps = ((Create(PODS, build_body("x")),), (Create(SERVICES, build_body("x")),))
     await applier.apply(DASK_CLUSTERS, build_body("x"), Plan(steps=steps))
     assert client.asked == [PODS]
@@ -91,7 +98,7 @@ class ChangingClient:
 )
 async def test_a_status_tells_only_what_was_written(error, told):
     client = ChangingClient(error, until="soon")
-    applier = Applier(client, Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count)
+    applier = build_applier(client)
     renewal = Patch(SECRETS, "a", "x-tls", {"data": {}})
     status = {"until": "later", "message": "new"}
     plan = Plan(steps=((renewal,),), status=status, proofs=((renewal, ("until",)),))
@@ -124,7 +131,7 @@ NOT_APPLIED = "the server rejected our request due to an error in our request"
 )
 async def test_a_status_that_is_not_for_the_namesake_is_a_conflict(status, message, raised):
     client = StrictClient(status, message)
-    applier = Applier(client, Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count)
+    applier = build_applier(client)
     with pytest.raises(raised):
         await applier.apply(DASK_CLUSTERS, build_body("x"), Plan(status={"phase": "Running"}))
 
@@ -150,9 +157,7 @@ async def test_what_was_made_meanwhile_is_kept_or_decided_about_again(if_exists,
     owners = [{"kind": "DaskCluster", "uid": "uid-x", "name": "x", "apiVersion": "v1"}]
     there = build_body("x-tls")
     there["metadata"]["ownerReferences"] = owners
-    applier = Applier(
-        LateClient(there), Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count
-    )
+    applier = build_applier(LateClient(there))
     plan = Plan(steps=((Create(SECRETS, there, if_exists),),))
     with expectation:
         await applier.apply(DASK_CLUSTERS, build_body("x"), plan)
@@ -169,7 +174,7 @@ async def test_what_is_merged_is_merged_into_what_was_seen():
     there = build_body("x-agent")
     there["metadata"]["ownerReferences"] = [{"kind": "DaskCluster", "uid": "uid-x"}]
     client = Client({"metadata": {**there["metadata"], "resourceVersion": "7"}})
-    applier = Applier(client, Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count)
+    applier = build_applier(client)
     plan = Plan(steps=((Create(CONFIG_MAPS, {**there, "data": {"a": "b"}}, "merge"),),))
     await applier.apply(DASK_CLUSTERS, build_body("x"), plan)
     (parts,) = client.merged
@@ -182,9 +187,7 @@ async def test_what_kept_the_rest_from_being_done_is_told_before_a_conflict():
         async def create(self, kind, body):
             raise ApiError(503, "Unavailable", "no")
 
-    applier = Applier(
-        Client(422, NOT_APPLIED), Cache(), clock=lambda: 0.0, random_hex=lambda count: "0" * count
-    )
+    applier = build_applier(Client(422, NOT_APPLIED))
     plan = Plan(steps=((Create(PODS, build_body("p")),),), status={"phase": "Pending"})
     with pytest.raises(ApiError, match="no"):
         await applier.apply(DASK_CLUSTERS, build_body("x"), plan)
@@ -218,8 +221,5 @@ async def test_only_the_api_says_that_an_uncertain_pod_was_never_made(answer, is
     uncertain = {"metadata": {"namespace": "a", "name": "x", "labels": {WORKER_GROUP_LABEL: "g"}}}
     cache.remember_uncertain(PODS, uncertain)
     seconds[0] = MEMORY_S + 1
-    applier = Applier(
-        AskedClient(answer), cache, clock=lambda: 0.0, random_hex=lambda count: "0" * count
-    )
-    await applier.look_up([(PODS, "a", "x")])
+    await Doubts(AskedClient(answer), cache).look_up([(PODS, "a", "x")])
     assert (cache.get(PODS, "a", "x") is not None) is is_there

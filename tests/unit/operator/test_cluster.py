@@ -14,7 +14,7 @@ from dask_k8s_operator.resources.kinds import DASK_WORKER_GROUPS
 from dask_k8s_operator.resources.names import AGREED_REPLICAS_ANNOTATION as AGREED
 from dask_k8s_operator.resources.names import AS_OF_ANNOTATION as AS_OF
 from dask_k8s_operator.resources.times import format_time
-from dask_k8s_operator.resources.versions import version_of, write_as_of
+from dask_k8s_operator.resources.versions import format_as_of, version_of
 
 AGENT = AgentParts(source="print()", token="0123")
 
@@ -242,7 +242,7 @@ def test_an_edit_while_the_one_before_is_being_agreed_upon_is_not_lost(
 def later(item):
     """The mark of somebody who has seen the next state of an object."""
     metadata = item["metadata"]
-    return write_as_of({"metadata": {**metadata, "resourceVersion": str(1 + version_of(item))}})
+    return format_as_of({"metadata": {**metadata, "resourceVersion": str(1 + version_of(item))}})
 
 
 @pytest.mark.parametrize("edit", ["replicas", "image", "label"])
@@ -283,8 +283,9 @@ def test_an_edited_worker_spec_reaches_the_default_group(make, decide, settled):
         {
             "op": "add",
             "path": "/metadata/annotations/dask.org~1as-of",
-            "value": write_as_of(cluster),
+            "value": format_as_of(cluster),
         },
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
     ]
 
 

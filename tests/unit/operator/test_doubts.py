@@ -7,6 +7,7 @@ import pytest
 from dask_k8s_operator.controller.apply import Applier
 from dask_k8s_operator.controller.ask import Asker
 from dask_k8s_operator.controller.cache import Cache
+from dask_k8s_operator.controller.doubts import Doubts
 from dask_k8s_operator.kube.errors import (
     ApiError,
     ApiUnreachableError,
@@ -14,12 +15,14 @@ from dask_k8s_operator.kube.errors import (
     KubeError,
     NotFoundError,
     TooManyRequestsError,
+    UnsupportedKindError,
 )
 from dask_k8s_operator.reconcile.plan import Delete, Patch, Plan
 from dask_k8s_operator.resources.agent_protocol import SchedulerReport
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, DASK_WORKER_GROUPS, PODS, SECRETS
 
 GROUP = {"metadata": {"namespace": "team", "name": "demo-default", "uid": "u"}, "spec": {}}
+OWNER = (DASK_WORKER_GROUPS, "team", "demo-default")
 NOT_FOUND = NotFoundError(404, "NotFound", "no such Pod")
 UNREACHABLE = ApiUnreachableError("https://api", "the line broke")
 
@@ -51,10 +54,11 @@ def cache(make):
 
 
 async def apply(api, cache, *writes):
-    applier = Applier(api, cache, clock=lambda: 0.0, random_hex=lambda count: "0" * count)
+    doubts = Doubts(api, cache)
+    applier = Applier(api, cache, doubts, clock=lambda: 0.0, random_hex=lambda count: "0" * count)
     with contextlib.suppress(KubeError):
         await applier.apply(DASK_WORKER_GROUPS, GROUP, Plan(steps=(writes,)))
-    return applier
+    return doubts
 
 
 UNMARK = Patch(PODS, "team", "w-1", {"metadata": {"annotations": {"mark": None}}})
@@ -66,9 +70,9 @@ REMOVE = Delete(PODS, "team", "w-1", "uid-of-w-1")
 async def test_what_got_no_answer_is_looked_at_once(make, cache, write, answer):
     there = make.pod("w-1", resourceVersion="6") if answer == "changed" else NOT_FOUND
     api = Api(UNREACHABLE, [there])
-    applier = await apply(api, cache, write)
-    await applier.settle_doubts(DASK_WORKER_GROUPS, GROUP)
-    await applier.settle_doubts(DASK_WORKER_GROUPS, GROUP)
+    doubts = await apply(api, cache, write)
+    await doubts.settle(OWNER)
+    await doubts.settle(OWNER)
     assert api.asked == [(PODS, "team", "w-1")]
     known = cache.get(PODS, "team", "w-1")
     assert known is (there if answer == "changed" else None)
@@ -84,31 +88,31 @@ async def test_what_got_no_answer_is_looked_at_once(make, cache, write, answer):
     ids=lambda failure: type(failure).__name__,
 )
 async def test_what_was_answered_is_not_asked_again(cache, failure):
-    applier = await apply(api := Api(failure), cache, UNMARK)
-    await applier.settle_doubts(DASK_WORKER_GROUPS, GROUP)
+    doubts = await apply(api := Api(failure), cache, UNMARK)
+    await doubts.settle(OWNER)
     assert not api.asked
 
 
 async def test_what_no_watch_tells_of_is_not_looked_at(cache):
-    applier = await apply(api := Api(UNREACHABLE), cache, Patch(SECRETS, "team", "x", {}))
-    await applier.settle_doubts(DASK_WORKER_GROUPS, GROUP)
+    doubts = await apply(api := Api(UNREACHABLE), cache, Patch(SECRETS, "team", "x", {}))
+    await doubts.settle(OWNER)
     assert not api.asked
 
 
 async def test_nothing_is_settled_while_the_api_does_not_say(make, cache):
     unavailable = ApiError(503, "ServiceUnavailable", "not now")
     api = Api(unavailable, [unavailable, make.pod("w-1", resourceVersion="6")])
-    applier = await apply(api, cache, UNMARK)
+    doubts = await apply(api, cache, UNMARK)
     with pytest.raises(ApiError, match="not now"):
-        await applier.settle_doubts(DASK_WORKER_GROUPS, GROUP)
-    await applier.settle_doubts(DASK_WORKER_GROUPS, GROUP)
+        await doubts.settle(OWNER)
+    await doubts.settle(OWNER)
     assert cache.get(PODS, "team", "w-1")["metadata"]["resourceVersion"] == "6"
 
 
 async def test_doubts_end_with_the_group(cache):
-    applier = await apply(api := Api(UNREACHABLE), cache, UNMARK)
-    applier.forget(DASK_WORKER_GROUPS, "team", "demo-default")
-    await applier.settle_doubts(DASK_WORKER_GROUPS, GROUP)
+    doubts = await apply(api := Api(UNREACHABLE), cache, UNMARK)
+    doubts.forget(OWNER)
+    await doubts.settle(OWNER)
     assert not api.asked
 
 
@@ -117,6 +121,24 @@ class Schedulers:
 
     async def report(self, place):
         return SchedulerReport()
+
+
+async def test_a_page_that_is_not_found_is_no_word_about_a_scheduler(make):
+    cache = Cache()
+    cache.informed(DASK_CLUSTERS, None, make.cluster())
+    api = Api(answers=[UnsupportedKindError(404, "", "page not found")])
+    with pytest.raises(UnsupportedKindError):
+        await Asker(api, Schedulers(), cache).report(make.group())
+
+
+async def test_after_one_question_without_an_answer_no_other_is_asked(make, cache):
+    cache.informed(PODS, None, make.pod("w-2", resourceVersion="5"))
+    writes = (REMOVE, Delete(PODS, "team", "w-2", "uid-of-w-2"))
+    api = Api(UNREACHABLE, [UNREACHABLE] * 2)
+    doubts = await apply(api, cache, *writes)
+    with pytest.raises(ApiUnreachableError):
+        await doubts.settle(OWNER)
+    assert len(api.asked) <= 2
 
 
 @pytest.mark.parametrize("known", ["none", "leaving", "pending", "ready"])

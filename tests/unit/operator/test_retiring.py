@@ -18,7 +18,7 @@ def decide(make):
             WorkerLoad(f"tcp://10.0.0.{i}:1", drain=state) for i, state in enumerate(drains, 1)
         ]
         observed.setdefault("report", SchedulerReport(workers=tuple(loads)))
-        observed.setdefault("cluster", make.cluster())
+        observed.setdefault("cluster", make.served_cluster())
         seen = ObservedGroup(group or make.group(replicas=replicas), pods=tuple(pods), **observed)
         digits = (f"{i:010x}" for i in itertools.count())
         return decide_group(seen, make.now, digits, allocation or Allocation())

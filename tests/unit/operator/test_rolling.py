@@ -35,7 +35,7 @@ def decide(make):
         )
         report = report or SchedulerReport(workers=workers)
         group = make.group(replicas=replicas, status=status)
-        seen = ObservedGroup(group, make.cluster(), tuple(pods), report=report)
+        seen = ObservedGroup(group, make.served_cluster(), tuple(pods), report=report)
         assert wants_report(seen) or not _marked(decide_group(seen, make.now, _digits()))
         return decide_group(seen, make.now, _digits())
 

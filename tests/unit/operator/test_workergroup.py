@@ -18,7 +18,7 @@ def digits():
 def decide(make):
     def decide(pods, replicas=2, *, report=None, now=make.now, status=None, **observed):
         group = observed.pop("group", None) or make.group(replicas=replicas, status=status)
-        cluster = observed.pop("cluster", make.cluster())
+        cluster = observed.pop("cluster", make.served_cluster())
         seen = ObservedGroup(group, cluster, tuple(pods), report=report, **observed)
         return decide_group(seen, now, digits())
 

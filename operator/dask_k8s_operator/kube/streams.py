@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from . import spdy, websocket
 from .errors import ApiError, Target
@@ -32,6 +33,8 @@ _LARGE_BUFFER_BYTES = 1024 * 1024
 GATHER_S = 0.001
 # How long the Pod's end may take from the end of its data to the word of what went wrong, or back.
 LAST_WORD_S = 1.0
+# asyncio takes a TLS transport apart before it tells of the loss.
+_UNLESS_LOST = suppress(AttributeError)
 _ERROR_STREAM = 1
 _DATA_STREAM = 3
 
@@ -190,8 +193,9 @@ class StreamTunnel(asyncio.BufferedProtocol):
     def _limit_unread(self, **limits: int) -> None:
         """Say how much of a TLS connection may be there unread; only one in a newer Python asks."""
         set_limits = getattr(self._transport, "set_read_buffer_limits", None)
-        if set_limits is not None and self._transport and not self._transport.is_closing():
-            set_limits(**limits)
+        if set_limits is not None:
+            with _UNLESS_LOST:
+                set_limits(**limits)
 
     async def _carry(self, linger_s: float) -> None:
         for stream_id, role in ((_ERROR_STREAM, "error"), (_DATA_STREAM, "data")):
@@ -271,12 +275,13 @@ class StreamTunnel(asyncio.BufferedProtocol):
             self._settle_reading()
 
     def _settle_reading(self) -> None:
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None:
             return
-        if self._is_held or self._gathering is not None:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
+        with _UNLESS_LOST:
+            if self._is_held or self._gathering is not None:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
 
     def _take_frame(self, frame: spdy.Frame, data: list[Bytes]) -> None:
         if frame.type == spdy.PING:

@@ -1,0 +1,137 @@
+"""What the operator promises beyond the common ways, with real Dask processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from dask_resources import WORKERS, executed, run_slowly, run_when_told, tell
+from distributed import Client
+
+from dask_k8s_operator.resources.kinds import (
+    DASK_AUTOSCALERS,
+    DASK_CLUSTERS,
+    DASK_WORKER_GROUPS,
+)
+from dask_k8s_operator.resources.names import WORKER_GROUP_LABEL
+
+# The image has another patch release of Python than the machine that tests.
+pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions")
+
+
+def names_of(pods: list[dict[str, Any]]) -> set[str]:
+    return {pod["metadata"]["name"] for pod in pods}
+
+
+async def workers_by_name(client: Client) -> dict[str, str]:
+    """Addresses of the worker processes that the scheduler knows."""
+    workers = await client.run_on_scheduler(list_workers)
+    return dict(workers)
+
+
+def list_workers(dask_scheduler: Any) -> list[tuple[str, str]]:
+    return [(str(worker.name), worker.address) for worker in dask_scheduler.workers.values()]
+
+
+# The scheduler cannot import this file: so they travel by value.
+list_workers.__module__ = "__main__"
+
+
+async def test_two_worker_processes_of_one_pod_count_as_one_and_go_together(dask):
+    # Several processes need a nanny each.
+    await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(2, "--nworkers=2"))
+    await dask.wait_ready("demo", 2)
+    async with dask.connected("demo") as client:
+        await client.wait_for_workers(4, timeout=90)
+        before = names_of(await dask.pods())
+        processes = await workers_by_name(client)
+        assert set(processes) == {f"{pod}-{number}" for pod in before for number in (0, 1)}
+
+        def on_each(function: Any, first: int, **arguments: Any) -> list[Any]:
+            return [
+                client.submit(
+                    function,
+                    first + number,
+                    workers=[address],
+                    # Bound to it, neither task nor result could go elsewhere.
+                    allow_other_workers=True,
+                    pure=False,
+                    **arguments,
+                )
+                for number, address in enumerate(processes.values())
+            ]
+
+        held = on_each(run_slowly, 0, seconds=0)
+        await client.gather(held)
+        holders = await client.who_has(held)
+        assert {address for each in holders.values() for address in each} == {*processes.values()}
+        busy = on_each(run_when_told, 10, seconds=1, gate="told")
+
+        async def are_running() -> bool:
+            return len(await executed(client)) == 8
+
+        await dask.wait_until(are_running)
+        await dask.scale(DASK_CLUSTERS, "demo", 1)
+
+        async def one_marked() -> set[str] | None:
+            marked = await dask.marked()
+            return marked if len(marked) == 1 else None
+
+        (kept,) = before - await dask.wait_until(one_marked)
+        await tell(client, "told")
+        await dask.wait_ready("demo", 1)
+        assert names_of(await dask.pods()) == {kept}
+        await dask.wait_event("Retired", "1 worker retired")
+
+        async def are_left() -> bool:
+            return set(await workers_by_name(client)) == {f"{kept}-0", f"{kept}-1"}
+
+        await dask.wait_until(are_left)
+        assert await client.gather(held) == [0, 1, 2, 3]
+        assert await client.gather(busy) == [10, 11, 12, 13]
+        assert await executed(client) == [0, 1, 2, 3, 10, 11, 12, 13]
+    assert "WorkLost" not in await dask.events()
+
+
+async def test_an_autoscaler_of_a_named_group_scales_that_one_alone_and_leaves_its_count(dask):
+    cluster = await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1))
+    worker = dask.cluster_spec(1)["worker"]
+    await dask.create(DASK_WORKER_GROUPS, "demo-extra", {"cluster": "demo", "worker": worker})
+    await dask.wait_ready("demo", 2)
+    default = names_of(await dask.pods(f"{WORKER_GROUP_LABEL}=demo-default"))
+    scales = {"cluster": "demo", "workerGroup": "demo-extra", "minimum": 1, "maximum": 3}
+    await dask.create(DASK_AUTOSCALERS, "extra", scales)
+
+    async def owners() -> list[str]:
+        autoscaler = await dask.get(DASK_AUTOSCALERS, "extra")
+        return [o["uid"] for o in autoscaler["metadata"].get("ownerReferences", ())]
+
+    async def counts() -> dict[str, int]:
+        groups = (await dask.client.list(DASK_WORKER_GROUPS, dask.namespace)).items
+        return {g["metadata"]["name"]: g["spec"]["worker"]["replicas"] for g in groups}
+
+    await dask.wait_for(owners, [cluster["metadata"]["uid"]])
+    async with dask.connected("demo") as client:
+        # They wait until they are told, so that the autoscaler has no reason to shrink meanwhile.
+        busy = client.map(run_when_told, range(100), seconds=0, gate="told", pure=False)
+        await dask.wait_ready("demo", 4)
+        assert await counts() == {"demo-default": 1, "demo-extra": 3}
+        before = names_of(await dask.pods())
+        await dask.client.delete(DASK_AUTOSCALERS, "extra", dask.namespace)
+        await dask.wait_for(lambda: dask.get(DASK_AUTOSCALERS, "extra"), None)
+        await tell(client, "told")
+        assert await client.gather(busy) == list(range(100))
+    # That the operator has looked at both groups since, their Pods show.
+    edited = {"metadata": {"labels": {"edited": "since"}}}
+    await dask.edit(DASK_CLUSTERS, "demo", **edited)
+    await dask.edit(DASK_WORKER_GROUPS, "demo-extra", **edited)
+
+    async def were_looked_at() -> bool:
+        return len(await dask.pods(f"{WORKERS},edited=since")) == 4
+
+    await dask.wait_until(were_looked_at)
+    await dask.wait_ready("demo", 4)
+    assert await counts() == {"demo-default": 1, "demo-extra": 3}
+    assert names_of(await dask.pods()) == before
+    assert default == names_of(await dask.pods(f"{WORKER_GROUP_LABEL}=demo-default"))
+    assert (await dask.get(DASK_CLUSTERS, "demo"))["spec"]["worker"]["replicas"] == 1

@@ -5,18 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dask_resources import WORKERS, executed, run_slowly, run_when_told, tell
+from dask_resources import WORKERS, Dask, executed, run_slowly, run_when_told, tell
 from distributed import Client
 
 from dask_k8s_operator.resources.kinds import (
+    CONFIG_MAPS,
     DASK_AUTOSCALERS,
     DASK_CLUSTERS,
+    DASK_JOBS,
     DASK_WORKER_GROUPS,
+    PODS,
+    SECRETS,
+    SERVICES,
 )
 from dask_k8s_operator.resources.names import WORKER_GROUP_LABEL
 
 # The image has another patch release of Python than the machine that tests.
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions")
+
+
+OURS = (DASK_CLUSTERS, DASK_WORKER_GROUPS, PODS, SERVICES, SECRETS, CONFIG_MAPS)
+
+
+async def what_is_left(dask: Dask) -> set[str]:
+    """Names of all that belongs to a cluster of whatever name."""
+    listed = [(await dask.client.list(kind, dask.namespace)).items for kind in OURS]
+    names = {
+        f"{kind.kind} {name}" for kind, i in zip(OURS, listed, strict=True) for name in names_of(i)
+    }
+    # Kubernetes gives every namespace one of its own.
+    return names - {"ConfigMap kube-root-ca.crt"}
 
 
 def names_of(pods: list[dict[str, Any]]) -> set[str]:
@@ -135,3 +153,44 @@ async def test_an_autoscaler_of_a_named_group_scales_that_one_alone_and_leaves_i
     assert names_of(await dask.pods()) == before
     assert default == names_of(await dask.pods(f"{WORKER_GROUP_LABEL}=demo-default"))
     assert (await dask.get(DASK_CLUSTERS, "demo"))["spec"]["worker"]["replicas"] == 1
+
+
+async def test_a_running_job_can_be_suspended_resumed_and_deleted_with_its_cluster(dask):
+    script = "import time; from distributed import Client; Client(); print('here'); time.sleep(600)"
+    runner = dask.container("job", "python", "-uc", script)
+    pod = {"containers": [runner], "restartPolicy": "Never", "terminationGracePeriodSeconds": 1}
+    spec = {"job": {"spec": pod}, "cluster": {"spec": dask.cluster_spec(1)}}
+    await dask.create(DASK_JOBS, "etl", spec)
+
+    async def running() -> str | None:
+        """The uid of the runner that has reached the scheduler."""
+        runner = await dask.get(PODS, "etl-runner")
+        is_running = runner and runner["status"].get("phase") == "Running"
+        if not is_running or (await dask.status(DASK_JOBS, "etl"))["jobStatus"] != "Running":
+            return None
+        log = await dask.client.logs("etl-runner", dask.namespace)
+        return runner["metadata"]["uid"] if "here" in log else None
+
+    first = await dask.wait_until(running, timeout_s=150)
+    await dask.edit(DASK_JOBS, "etl", spec={"suspend": True})
+
+    async def is_bare() -> bool:
+        return not await what_is_left(dask)
+
+    await dask.wait_until(is_bare)
+    await dask.wait_condition(DASK_JOBS, "etl", "Suspended", "True", "Suspended")
+    suspended = await dask.status(DASK_JOBS, "etl")
+    assert "startTime" not in suspended
+    assert "suspended" in suspended["message"]
+    # What was ended on purpose is no failure that counts.
+    assert "failures" not in suspended
+
+    await dask.edit(DASK_JOBS, "etl", spec={"suspend": False})
+    assert await dask.wait_until(running, timeout_s=150) != first
+    await dask.wait_condition(DASK_JOBS, "etl", "Suspended", "False", "Resumed")
+    assert (await dask.status(DASK_JOBS, "etl"))["startTime"]
+    await dask.wait_ready("etl", 1)
+
+    await dask.client.delete(DASK_JOBS, "etl", dask.namespace, propagation="Background")
+    await dask.wait_until(is_bare)
+    assert await dask.get(DASK_JOBS, "etl") is None

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from dask_resources import WORKERS, Dask, executed, run_slowly, run_when_told, tell
 from distributed import Client
 
+from dask_k8s_jupyter.local import LocalKubernetes
+from dask_k8s_operator.kube import KubeClient
+from dask_k8s_operator.kube.errors import NotFoundError
 from dask_k8s_operator.resources.kinds import (
     CONFIG_MAPS,
     DASK_AUTOSCALERS,
     DASK_CLUSTERS,
     DASK_JOBS,
     DASK_WORKER_GROUPS,
+    DEPLOYMENTS,
+    NAMESPACES,
     PODS,
     SECRETS,
     SERVICES,
+    Kind,
 )
 from dask_k8s_operator.resources.names import WORKER_GROUP_LABEL
 
@@ -24,7 +33,8 @@ from dask_k8s_operator.resources.names import WORKER_GROUP_LABEL
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions")
 
 
-OURS = (DASK_CLUSTERS, DASK_WORKER_GROUPS, PODS, SERVICES, SECRETS, CONFIG_MAPS)
+OPERATOR_NAMESPACE = "dask-operator"
+OURS = (DASK_CLUSTERS, DASK_WORKER_GROUPS, DASK_AUTOSCALERS, PODS, SERVICES, SECRETS, CONFIG_MAPS)
 
 
 async def what_is_left(dask: Dask) -> set[str]:
@@ -35,6 +45,11 @@ async def what_is_left(dask: Dask) -> set[str]:
     }
     # Kubernetes gives every namespace one of its own.
     return names - {"ConfigMap kube-root-ca.crt"}
+
+
+async def owners_of(dask: Dask, kind: Kind, name: str) -> list[str]:
+    item = await dask.get(kind, name) or {"metadata": {}}
+    return [owner["name"] for owner in item["metadata"].get("ownerReferences", ())]
 
 
 def names_of(pods: list[dict[str, Any]]) -> set[str]:
@@ -112,7 +127,7 @@ async def test_two_worker_processes_of_one_pod_count_as_one_and_go_together(dask
 
 
 async def test_an_autoscaler_of_a_named_group_scales_that_one_alone_and_leaves_its_count(dask):
-    cluster = await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1))
+    await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1))
     worker = dask.cluster_spec(1)["worker"]
     await dask.create(DASK_WORKER_GROUPS, "demo-extra", {"cluster": "demo", "worker": worker})
     await dask.wait_ready("demo", 2)
@@ -120,15 +135,11 @@ async def test_an_autoscaler_of_a_named_group_scales_that_one_alone_and_leaves_i
     scales = {"cluster": "demo", "workerGroup": "demo-extra", "minimum": 1, "maximum": 3}
     await dask.create(DASK_AUTOSCALERS, "extra", scales)
 
-    async def owners() -> list[str]:
-        autoscaler = await dask.get(DASK_AUTOSCALERS, "extra")
-        return [o["uid"] for o in autoscaler["metadata"].get("ownerReferences", ())]
-
     async def counts() -> dict[str, int]:
         groups = (await dask.client.list(DASK_WORKER_GROUPS, dask.namespace)).items
         return {g["metadata"]["name"]: g["spec"]["worker"]["replicas"] for g in groups}
 
-    await dask.wait_for(owners, [cluster["metadata"]["uid"]])
+    await dask.wait_for(lambda: owners_of(dask, DASK_AUTOSCALERS, "extra"), ["demo"])
     async with dask.connected("demo") as client:
         # They wait until they are told, so that the autoscaler has no reason to shrink meanwhile.
         busy = client.map(run_when_told, range(100), seconds=0, gate="told", pure=False)
@@ -194,3 +205,76 @@ async def test_a_running_job_can_be_suspended_resumed_and_deleted_with_its_clust
     await dask.client.delete(DASK_JOBS, "etl", dask.namespace, propagation="Background")
     await dask.wait_until(is_bare)
     assert await dask.get(DASK_JOBS, "etl") is None
+
+
+@pytest.fixture
+def stoppable_kube(request: pytest.FixtureRequest, kubeconfig: Path) -> Iterator[Path]:
+    """Path of the kubeconfig of a Kubernetes that nobody else needs the operator of."""
+    if request.config.getoption("--kube") == "current":
+        yield kubeconfig  # the mark keeps the others out
+        return
+    with LocalKubernetes.in_thread(operator=True, cpus=8) as kube:
+        yield kube.kubeconfig
+
+
+@pytest.fixture
+async def stoppable_dask(
+    stoppable_kube: Path, kubeconfig: Path, namespace: str, dask_image: str, wait_until: Any
+) -> AsyncIterator[Dask]:
+    """Dask resources whose operator is there again for whoever comes next."""
+    async with await KubeClient.connect(kubeconfig=str(stoppable_kube)) as client:
+        if stoppable_kube != kubeconfig:
+            await client.create(NAMESPACES, {"metadata": {"name": namespace}})
+        deployments = (await client.list(DEPLOYMENTS, OPERATOR_NAMESPACE)).items
+        yield Dask(client, namespace, dask_image, wait_until)
+        for deployment in deployments:
+            await scale_operator(client, deployment, deployment["spec"]["replicas"])
+
+        async def is_as_before() -> bool:
+            listed = (await client.list(DEPLOYMENTS, OPERATOR_NAMESPACE)).items
+            available = [d.get("status", {}).get("availableReplicas") for d in listed]
+            return available == [d["spec"]["replicas"] for d in deployments]
+
+        await wait_until(is_as_before)
+
+
+async def scale_operator(client: KubeClient, deployment: dict[str, Any], replicas: int) -> None:
+    body, name = {"spec": {"replicas": replicas}}, deployment["metadata"]["name"]
+    await client.patch(DEPLOYMENTS, name, body, OPERATOR_NAMESPACE, subresource="scale")
+
+
+async def stop_operator(dask: Dask) -> None:
+    """Stop the operator for good: a Deployment's, or the bare Pod of the embedded Kubernetes."""
+    for deployment in (await dask.client.list(DEPLOYMENTS, OPERATOR_NAMESPACE)).items:
+        await scale_operator(dask.client, deployment, 0)
+    for name in names_of((await dask.client.list(PODS, OPERATOR_NAMESPACE)).items):
+        with contextlib.suppress(NotFoundError):
+            await dask.client.delete(PODS, name, OPERATOR_NAMESPACE)
+
+    async def has_ended() -> bool:
+        return not (await dask.client.list(PODS, OPERATOR_NAMESPACE)).items
+
+    await dask.wait_until(has_ended)
+
+
+@pytest.mark.alone("nobody else can do without the operator")
+async def test_a_cluster_can_be_deleted_while_the_operator_is_down(stoppable_dask):
+    dask = stoppable_dask
+    await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1))
+    worker = dask.cluster_spec(1)["worker"]
+    await dask.create(DASK_WORKER_GROUPS, "demo-extra", {"cluster": "demo", "worker": worker})
+    scales = {"cluster": "demo", "workerGroup": "demo-extra", "minimum": 1, "maximum": 2}
+    await dask.create(DASK_AUTOSCALERS, "extra", scales)
+    await dask.wait_ready("demo", 2)
+    await dask.wait_for(lambda: owners_of(dask, DASK_AUTOSCALERS, "extra"), ["demo"])
+    await stop_operator(dask)
+    for kind in OURS:
+        for item in (await dask.client.list(kind, dask.namespace)).items:
+            assert not item["metadata"].get("finalizers"), item["metadata"]["name"]
+    await dask.client.delete(DASK_CLUSTERS, "demo", dask.namespace, propagation="Background")
+
+    async def is_bare() -> bool:
+        return not await what_is_left(dask)
+
+    await dask.wait_until(is_bare)
+    assert not (await dask.client.list(PODS, OPERATOR_NAMESPACE)).items

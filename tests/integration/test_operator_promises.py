@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,18 @@ from dask_k8s_operator.resources.kinds import (
     SERVICES,
     Kind,
 )
-from dask_k8s_operator.resources.names import WORKER_GROUP_LABEL
+from dask_k8s_operator.resources.names import (
+    CLUSTER_NAME_LABEL,
+    COMPONENT_LABEL,
+    WORKER_GROUP_LABEL,
+)
 
 # The image has another patch release of Python than the machine that tests.
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions")
 
 
 OPERATOR_NAMESPACE = "dask-operator"
+ALL_PODS = f"{CLUSTER_NAME_LABEL}=demo"
 OURS = (DASK_CLUSTERS, DASK_WORKER_GROUPS, DASK_AUTOSCALERS, PODS, SERVICES, SECRETS, CONFIG_MAPS)
 
 
@@ -278,3 +284,67 @@ async def test_a_cluster_can_be_deleted_while_the_operator_is_down(stoppable_das
 
     await dask.wait_until(is_bare)
     assert not (await dask.client.list(PODS, OPERATOR_NAMESPACE)).items
+
+
+async def test_a_deleted_default_group_comes_back_and_late_annotations_reach_pods_and_service(dask):
+    spec = dask.cluster_spec(2)
+    for section in ("scheduler", "worker"):
+        spec[section]["metadata"] = {"annotations": {"written-by": section}}
+    await dask.create(DASK_CLUSTERS, "demo", spec)
+    await dask.wait_ready("demo", 2)
+    first, before = await dask.get(DASK_WORKER_GROUPS, "demo-default"), names_of(await dask.pods())
+    await dask.client.delete(DASK_WORKER_GROUPS, "demo-default", dask.namespace)
+
+    async def is_anew() -> bool:
+        group = await dask.get(DASK_WORKER_GROUPS, "demo-default")
+        is_other = group and group["metadata"]["uid"] != first["metadata"]["uid"]
+        return bool(is_other and not before & names_of(await dask.pods()))
+
+    await dask.wait_until(is_anew)
+    await dask.wait_ready("demo", 2)
+    uids = {pod["metadata"]["uid"] for pod in await dask.pods(ALL_PODS)}
+    late = {"annotations": {"edition": "2", "written-by": "cluster"}}
+    await dask.edit(DASK_CLUSTERS, "demo", metadata=late)
+
+    async def annotated() -> set[tuple[str | None, ...]]:
+        found = [pod["metadata"] for pod in await dask.pods(ALL_PODS)]
+        keys = ("edition", "written-by")
+        return {
+            (pod["labels"][COMPONENT_LABEL], *map(pod["annotations"].get, keys)) for pod in found
+        }
+
+    # A section's own metadata wins over that of the cluster.
+    reached = {("scheduler", "2", "scheduler"), ("worker", "2", "worker")}
+    await dask.wait_for(annotated, reached)
+
+    async def has_service() -> bool:
+        service = await dask.get(SERVICES, "demo-scheduler")
+        return service["metadata"].get("annotations", {}).get("edition") == "2"
+
+    await dask.wait_until(has_service)
+    # All of it while everything runs on.
+    assert {pod["metadata"]["uid"] for pod in await dask.pods(ALL_PODS)} == uids
+
+
+CONNECTS = """
+import json, urllib.request
+from distributed import Client
+
+status = json.loads({status!r})
+with Client(status["schedulerAddress"]) as client:
+    assert client.submit(sum, [1, 2]).result(timeout=60) == 3
+with urllib.request.urlopen(status["dashboardAddress"]) as page:
+    assert page.url == status["dashboardAddress"], page.url
+    assert b"Dask" in page.read()
+print("connected")
+"""
+
+
+async def test_the_addresses_in_the_status_are_those_to_connect_to(dask, run_inside):
+    spec = dask.cluster_spec(1)
+    spec["scheduler"]["spec"]["containers"][0]["args"] = ["dask", "scheduler"]
+    await dask.create(DASK_CLUSTERS, "demo", spec)
+    await dask.wait_ready("demo", 1)
+    status = json.dumps(await dask.status(DASK_CLUSTERS, "demo"))
+    log = await run_inside(CONNECTS.format(status=status), [])
+    assert log.splitlines()[-1] == "connected"

@@ -317,7 +317,8 @@ async def test_a_deleted_default_group_comes_back_and_late_annotations_reach_pod
 
     async def has_service() -> bool:
         service = await dask.get(SERVICES, "demo-scheduler")
-        return service["metadata"].get("annotations", {}).get("edition") == "2"
+        annotations = service["metadata"].get("annotations", {})
+        return [annotations.get(key) for key in ("edition", "written-by")] == ["2", "scheduler"]
 
     await dask.wait_until(has_service)
     # All of it while everything runs on.

@@ -101,7 +101,8 @@ def build_scheduler_service(cluster: Manifest) -> Manifest:
 def build_service_metadata(cluster: Manifest) -> dict[str, dict[str, str]]:
     """Build labels and annotations of a cluster's Service."""
     reserved = _reserved(cluster["metadata"]["name"], names.SCHEDULER)
-    return build_passed_on(cluster["metadata"], {}, reserved)
+    own = cluster["spec"]["scheduler"].get("metadata") or {}
+    return build_passed_on(cluster["metadata"], own, reserved)
 
 
 def build_default_group(cluster: Manifest) -> Manifest:
@@ -140,7 +141,8 @@ def replicas_of(item: Manifest) -> int:
 def build_default_group_metadata(cluster: Manifest) -> dict[str, dict[str, str]]:
     """Build labels and annotations of a cluster's default group."""
     reserved = _reserved(cluster["metadata"]["name"], names.WORKER_GROUP)
-    return build_passed_on(cluster["metadata"], {}, reserved)
+    own = cluster["spec"]["worker"].get("metadata") or {}
+    return build_passed_on(cluster["metadata"], own, reserved)
 
 
 def build_worker_pod(group: Manifest, hex_digits: str, cluster: Manifest | None = None) -> Manifest:

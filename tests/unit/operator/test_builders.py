@@ -58,6 +58,21 @@ def test_reserved_labels_win_over_the_section_and_that_over_the_top(make):
     assert labels["dask.org/cluster-name"] == "demo"
 
 
+@pytest.mark.parametrize(
+    ("section", "build"),
+    [
+        ("scheduler", builders.build_scheduler_pod),
+        ("scheduler", builders.build_scheduler_service),
+        ("worker", builders.build_default_group),
+    ],
+)
+def test_a_section_speaks_for_every_child_that_is_made_from_it(make, section, build):
+    cluster = make.cluster(annotations={"who": "top", "what": "top"})
+    cluster["spec"][section]["metadata"] = {"annotations": {"who": section}}
+    annotations = build(cluster)["metadata"]["annotations"]
+    assert (annotations["who"], annotations["what"]) == (section, "top")
+
+
 def test_annotations_reach_the_children_but_not_the_bookkeeping_of_others(make):
     annotations = {
         "team": "a",

@@ -200,7 +200,7 @@ def _field(name: str, path: str) -> Manifest:
 def build_network_policy(operator_namespace: str = DEFAULT_NAMESPACE) -> Manifest:
     """Build the NetworkPolicy for a namespace with clusters: who may reach schedulers.
 
-    The dashboard's port (8787), which also serves the agent, is open to the cluster itself, to the
+    The dashboard's port (8787), which also serves the agent, is open to Dask clusters, to the
     operator and to notebooks; the port for clients and workers (8786) to the namespace's Pods.
 
     Parameters

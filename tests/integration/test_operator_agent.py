@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 from dask_resources import executed, run_when_told, tell
-from distributed import Client, get_worker
+from distributed import Client, Scheduler, get_worker
 from ports import hold_port
 
 from dask_k8s_operator.controller.loop import read_agent_source
@@ -192,6 +194,67 @@ async def test_idleness_and_the_target_are_told_and_begin_anew_with_work(
 
         await wait_until(could_use_more)
         await client.cancel(futures)
+
+
+def describe(dask_scheduler: Scheduler) -> dict[str, Any]:
+    """What the agent might have changed, but for what differs between two schedulers anyway."""
+    workers = dask_scheduler.workers
+    groups = ("running", "idle", "saturated", "idle_task_count")
+    found = {group: getattr(dask_scheduler, group) for group in groups}
+    return {
+        **{
+            group: sorted(workers[getattr(w, "address", w)].name for w in found[group])
+            for group in found
+        },
+        "statuses": {ws.name: ws.status.name for ws in workers.values()},
+        "processing": {ws.name: len(ws.processing) for ws in workers.values()},
+        "results": {ws.name: len(ws.has_what) for ws in workers.values()},
+        "tasks": sorted(map(str, dask_scheduler.tasks)),
+        "extensions": {k: type(v).__qualname__ for k, v in dask_scheduler.extensions.items()},
+        "handlers": sorted({*dask_scheduler.handlers, *dask_scheduler.stream_handlers}),
+        "plugins": sorted(re.sub(r"[0-9a-f-]{8,}", "", name) for name in dask_scheduler.plugins),
+        "policies": sorted(type(p).__qualname__ for p in dask_scheduler.extensions["amm"].policies),
+        "periodic": sorted(re.sub(r"\d{4,}", "", k) for k in dask_scheduler.periodic_callbacks),
+        "idle_timeout": dask_scheduler.idle_timeout,
+        "no_workers_timeout": dask_scheduler.no_workers_timeout,
+        "transitions": dask_scheduler.transition_counter,
+        "log": len(dask_scheduler.transition_log),
+    }
+
+
+async def test_a_scheduler_that_is_only_asked_is_like_one_without_the_agent(
+    processes, schedulers, tmp_path
+):
+    (tmp_path / "plain").mkdir()
+    plain = Processes(tmp_path / "plain")
+    try:
+        plain.start_scheduler(DASK_DISTRIBUTED__SCHEDULER__PRELOAD="[]")
+        processes.start_scheduler()
+        found = [await work_and_describe(each, schedulers) for each in (plain, processes)]
+    finally:
+        await asyncio.to_thread(plain.close)
+    (without, _), (before, after) = found
+    assert before["results"] == {"w0": 1, "w1": 1}
+    assert before["transitions"] > 0
+    assert before == without
+    assert after == before
+
+
+async def work_and_describe(
+    processes: Processes, schedulers: SchedulerClient
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A scheduler that holds a result on each worker, before and after the agent is asked."""
+    processes.start_workers(2)
+    async with processes.connect() as client:
+        await client.wait_for_workers(2)
+        held = [client.submit(run_slowly, n, 0, workers=[f"w{n}"], pure=True) for n in (0, 1)]
+        await client.gather(held)
+        before = await client.run_on_scheduler(describe)
+        for _ in range(3):
+            await schedulers.report(processes.place)
+            await schedulers.idle_s(processes.place)
+            await schedulers.adaptive_target(processes.place)
+        return before, await client.run_on_scheduler(describe)
 
 
 async def test_only_the_token_opens_the_agent(processes, schedulers, wait_until):

@@ -64,7 +64,7 @@ class Agent:
         self.drains = {a: d for a, d in self.drains.items() if a in self.scheduler.workers}
         for address in addresses:
             if address in self.scheduler.workers and address not in self.drains:
-                self.drains[address] = "draining"
+                self.drains[address], self.loads = "draining", {}
                 self.tasks[address] = asyncio.ensure_future(self.drain_worker(address))
 
     def undrain(self, addresses: list[str]) -> None:

@@ -60,7 +60,7 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
     Parameters
     ----------
     name
-        Name of the cluster; ignored with ``custom_cluster_spec``.
+        Name of the cluster; ignored where one is created from ``custom_cluster_spec``.
     namespace
         Where; None for the namespace of the kubeconfig's context or of the Pod.
     image

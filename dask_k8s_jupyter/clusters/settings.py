@@ -6,6 +6,7 @@ Refuses to ask Kubernetes anything.
 
 from __future__ import annotations
 
+import copy
 import enum
 import getpass
 import os
@@ -21,7 +22,11 @@ import yaml
 from dask_k8s_jupyter import config
 from dask_k8s_jupyter.errors import InvalidSpecError
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS
-from dask_k8s_operator.resources.names import MAX_CLUSTER_NAME_LENGTH, MAX_NAME_LENGTH
+from dask_k8s_operator.resources.names import (
+    CLUSTER_NAME_LABEL,
+    MAX_CLUSTER_NAME_LENGTH,
+    MAX_NAME_LENGTH,
+)
 
 from .checks import check_count, check_flag, check_name, check_port, check_seconds
 from .spec import make_cluster_spec
@@ -30,6 +35,12 @@ Manifest = dict[str, Any]
 
 # No maximum means what the scheduler's load asks for, bounded against a slip.
 UNBOUNDED_WORKERS = 1000
+SPEC_KEY = "kubernetes.custom-cluster-spec"
+_INTO_THE_SPEC = "Write it into the spec: `make_cluster_spec` makes one that you can change"
+_INTO_THE_CONFIGURED_SPEC = (
+    "That spec is in Dask's configuration: write it there, give a spec of your own "
+    f"(`custom_cluster_spec=`), or do without: `dask.config.set({{'{SPEC_KEY}': None}})`"
+)
 
 
 class CreateMode(enum.Enum):
@@ -98,13 +109,9 @@ def resolve_settings(
     >>> resolve_settings(name="demo", n_workers=2).spec["spec"]["worker"]["replicas"]
     2
     """
-    custom = config.get("custom-cluster-spec", custom_cluster_spec)
-    if custom is None:
-        spec = _make_spec(config.get("name", name), **options)
-    else:
-        _refuse_both(options)
-        spec = read_cluster_spec(custom)
     mode = parse_create_mode(config.get("create-mode", create_mode))
+    connects = mode is CreateMode.CONNECT_ONLY
+    spec = _resolve_spec(name, custom_cluster_spec, options, connects=connects)
     owns = _flag("shutdown-on-close", "shutdown_on_close", shutdown_on_close)
     return Settings(
         name=spec["metadata"]["name"],
@@ -161,8 +168,17 @@ def resolve_bounds(minimum: int | None, maximum: int | None) -> tuple[int, int]:
     return low, most
 
 
-def read_cluster_spec(spec: str | os.PathLike[str] | Mapping[str, Any]) -> Manifest:
+def read_cluster_spec(
+    spec: str | os.PathLike[str] | Mapping[str, Any], argument: str = "custom_cluster_spec"
+) -> Manifest:
     """Read a whole DaskCluster from a dict, a YAML file or YAML text, and check what it is.
+
+    Parameters
+    ----------
+    spec
+        The dict, the path or the text.
+    argument
+        What the person calls it, for messages.
 
     Raises
     ------
@@ -174,16 +190,16 @@ def read_cluster_spec(spec: str | os.PathLike[str] | Mapping[str, Any]) -> Manif
     >>> read_cluster_spec("{kind: DaskCluster, metadata: {name: demo}, spec: {}}")["metadata"]
     {'name': 'demo'}
     """
-    document = spec if isinstance(spec, Mapping) else _read_yaml(spec)
+    document = spec if isinstance(spec, Mapping) else _read_yaml(spec, argument)
     if not isinstance(document, Mapping) or document.get("kind") != DASK_CLUSTERS.kind:
-        raise InvalidSpecError(f"custom_cluster_spec: a {DASK_CLUSTERS.kind} is needed")
+        raise InvalidSpecError(f"{argument}: a {DASK_CLUSTERS.kind} is needed")
     metadata = document.get("metadata")
     name = metadata.get("name", "") if isinstance(metadata, Mapping) else ""
-    check_name("custom_cluster_spec metadata.name", name)
+    check_name(f"{argument} metadata.name", name)
     return dict(document)
 
 
-def _read_yaml(source: str | os.PathLike[str]) -> Any:
+def _read_yaml(source: str | os.PathLike[str], argument: str) -> Any:
     """Read YAML from a file; what has several lines, or begins as a mapping, is the text itself."""
     try:
         is_text = isinstance(source, str) and ("\n" in source or source.lstrip()[:1] == "{")
@@ -191,17 +207,49 @@ def _read_yaml(source: str | os.PathLike[str]) -> Any:
         return yaml.safe_load(text)
     except (OSError, TypeError, ValueError, RuntimeError, yaml.YAMLError) as error:
         what = "the text" if isinstance(source, str) and "\n" in source else repr(source)
-        raise InvalidSpecError(f"custom_cluster_spec: {what} cannot be read: {error}") from error
+        raise InvalidSpecError(f"{argument}: {what} cannot be read: {error}") from error
 
 
-def _refuse_both(options: Mapping[str, Any]) -> None:
+def _resolve_spec(
+    name: str | None, given: Any, options: Mapping[str, Any], *, connects: bool
+) -> Manifest:
+    """Resolve what to create; where one only connects, nothing but its name counts.
+
+    A name that is given goes before that of a configured spec, and always where one connects: a
+    person who names one cluster must never get, nor delete, another one.
+    """
+    if given is not None:
+        _refuse_both(options, "custom_cluster_spec", _INTO_THE_SPEC)
+        spec = read_cluster_spec(given)
+        return spec if name is None or not connects else _rename(spec, name)
+    configured = config.get("custom-cluster-spec")
+    if not configured or (connects and name is not None):
+        return _make_spec(config.get("name", name), **options)
+    if not connects:
+        _refuse_both(options, SPEC_KEY, _INTO_THE_CONFIGURED_SPEC)
+    spec = read_cluster_spec(configured, SPEC_KEY)
+    return spec if name is None else _rename(spec, name)
+
+
+def _refuse_both(options: Mapping[str, Any], beside: str, fix: str) -> None:
     """What a whole spec says cannot be said beside it too; ``jupyter=False`` says nothing."""
     said = [option for option, value in options.items() if value is not None and value is not False]
     if said:
-        raise InvalidSpecError(
-            f"{said[0]}: cannot be given beside custom_cluster_spec",
-            fix="Write it into the spec: `make_cluster_spec` makes one that you can change",
-        )
+        raise InvalidSpecError(f"{said[0]}: cannot be given beside {beside}", fix=fix)
+
+
+def _rename(spec: Manifest, template: str) -> Manifest:
+    """Give a DaskCluster another name, also where its Service selects its Pods by it."""
+    renamed = copy.deepcopy(spec)
+    before = renamed["metadata"]["name"]
+    name = check_name("name", build_name(template))
+    renamed["metadata"] = {**renamed["metadata"], "name": name}
+    section: Any = renamed
+    for key in ("spec", "scheduler", "service", "selector"):
+        section = section.get(key) if isinstance(section, Mapping) else None
+    if isinstance(section, dict) and section.get(CLUSTER_NAME_LABEL) == before:
+        section[CLUSTER_NAME_LABEL] = name
+    return renamed
 
 
 def build_name(template: str) -> str:

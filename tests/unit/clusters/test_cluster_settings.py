@@ -134,6 +134,79 @@ def test_a_spec_and_what_it_says_cannot_both_be_given(option: dict[str, Any]) ->
         resolve_settings(custom_cluster_spec=make_cluster_spec("other"), **option)
 
 
+COMPANY = make_cluster_spec("company", n_workers=7)
+
+
+@pytest.mark.parametrize("mode", ["CREATE_OR_CONNECT", "CREATE_ONLY", "CONNECT_ONLY"])
+def test_a_name_that_is_given_goes_before_a_configured_spec(mode: str) -> None:
+    with dask.config.set({"kubernetes.custom-cluster-spec": COMPANY}):
+        assert resolve_settings(create_mode=mode).name == "company"
+        settings = resolve_settings(name="mine", create_mode=mode)
+    assert settings.name == settings.spec["metadata"]["name"] == "mine"
+    selector = settings.spec["spec"]["scheduler"]["service"]["selector"]
+    assert selector["dask.org/cluster-name"] == "mine"
+    assert make_cluster_spec("company", n_workers=7) == COMPANY, "the configuration stays as it was"
+
+
+def test_a_configured_spec_is_created_under_the_name_that_is_given() -> None:
+    with dask.config.set({"kubernetes.custom-cluster-spec": COMPANY}):
+        assert resolve_settings(name="mine").spec == make_cluster_spec("mine", n_workers=7)
+        bare = {"kind": "DaskCluster", "metadata": {"name": "bare"}, "spec": None}
+        assert resolve_settings(name="mine", custom_cluster_spec=bare).name == "bare"
+        with pytest.raises(InvalidSpecError, match=r"^name: 'My Cluster'"):
+            resolve_settings(name="My Cluster")
+    with dask.config.set({"kubernetes.custom-cluster-spec": bare}):
+        assert resolve_settings(name="mine").spec["metadata"] == {"name": "mine"}
+
+
+def test_connecting_to_a_name_finds_that_one_whatever_the_specs_say() -> None:
+    connect = {"name": "mine", "create_mode": "CONNECT_ONLY"}
+    assert resolve_settings(**connect, custom_cluster_spec=COMPANY).name == "mine"
+    for configured in (COMPANY, "/no/such/file"):
+        with dask.config.set({"kubernetes.custom-cluster-spec": configured}):
+            assert resolve_settings(**connect, n_workers=2).name == "mine"
+
+
+def test_what_a_configured_spec_says_is_refused_by_the_name_of_the_key() -> None:
+    beside = r"^n_workers: cannot be given beside kubernetes\.custom-cluster-spec.* configuration"
+    with dask.config.set({"kubernetes.custom-cluster-spec": COMPANY}):
+        with pytest.raises(InvalidSpecError, match=beside):
+            resolve_settings(n_workers=2)
+        with dask.config.set({"kubernetes.custom-cluster-spec": None}):
+            assert resolve_settings(n_workers=2).spec["spec"]["worker"]["replicas"] == 2
+    with (
+        dask.config.set({"kubernetes.custom-cluster-spec": "/no/such/file"}),
+        pytest.raises(InvalidSpecError, match=r"^kubernetes\.custom-cluster-spec: '/no/such"),
+    ):
+        resolve_settings()
+
+
+CONFIGURED = """
+import json
+from dask_k8s_jupyter.clusters.settings import resolve_settings
+connected = resolve_settings(name="mine", create_mode="CONNECT_ONLY")
+created, left_out = resolve_settings(name="mine"), resolve_settings()
+print(json.dumps([connected.name, created.name, created.spec["spec"], left_out.name]))
+"""
+
+
+@pytest.mark.parametrize("shape", ["path", "json", "yaml"])
+def test_a_spec_may_be_configured_by_an_environment_variable(shape: str, tmp_path: Path) -> None:
+    spec = {"kind": "DaskCluster", "metadata": {"name": "company"}, "spec": {"idleTimeout": 9}}
+    path = tmp_path / "cluster.yaml"
+    path.write_text(yaml.safe_dump(spec))
+    shapes = {"path": str(path), "json": json.dumps(spec), "yaml": path.read_text()}
+    variable = {"DASK_KUBERNETES__CUSTOM_CLUSTER_SPEC": shapes[shape]}
+    told = subprocess.run(
+        [sys.executable, "-c", CONFIGURED],
+        env={**os.environ, **variable},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert json.loads(told.stdout) == ["mine", "mine", {"idleTimeout": 9}, "company"]
+
+
 @pytest.mark.parametrize(
     "spec",
     [

@@ -21,7 +21,6 @@ from distributed.deploy.spec import SpecCluster
 from distributed.scheduler import Scheduler
 from distributed.utils import Log, Logs
 
-from dask_k8s_jupyter import config
 from dask_k8s_jupyter.clusters.auth import Auth, ClusterAuth, connect
 from dask_k8s_jupyter.clusters.joining import JoiningWorkers
 from dask_k8s_jupyter.clusters.podwatch import PodWatch
@@ -38,11 +37,12 @@ from .build import TEMPLATE_ANNOTATION, WORKER_NAME_ANNOTATION, describe_worker
 from .podtemplate import PodTemplate, read_pod_template
 from .processes import SchedulerPod, WorkerPod, Workshop, find_cause, find_own_pod
 from .settings import resolve_classic_settings
+from .sizing import Sizing
 
 logger = logging.getLogger(__name__)
 
 
-class KubeCluster(JoiningWorkers, SpecCluster):  # type: ignore[misc]
+class KubeCluster(Sizing, JoiningWorkers, SpecCluster):  # type: ignore[misc]
     """Launch a Dask cluster of bare Pods, without an operator.
 
     This is the way in a namespace where one may create Pods and nothing else. Where the Dask
@@ -203,28 +203,6 @@ class KubeCluster(JoiningWorkers, SpecCluster):  # type: ignore[misc]
         """
         kwargs.setdefault("shutdown_on_close", False)
         return cls(name=name, deploy_mode="remote", _connects=True, **kwargs)
-
-    def scale(self, n: int = 0, memory: str | None = None, cores: int | None = None) -> Any:
-        """Ask for a number of workers, at most ``kubernetes.count.max``.
-
-        Parameters
-        ----------
-        n
-            How many workers.
-        memory, cores
-            At least as many as have this much together, such as ``"64 GiB"``.
-
-        Examples
-        --------
-        >>> cluster.scale(10)  # doctest: +SKIP
-        """
-        most = config.get("count.max")
-        if most is not None and n > most:
-            self._note(f"{n} workers were asked for, kubernetes.count.max allows {most}")
-            n = most
-        return super().scale(n, memory=memory, cores=cores)
-
-    scale_up = scale
 
     def logs(self, *args: Any, **kwargs: Any) -> Any:
         """Get the logs; the older name of ``get_logs``."""

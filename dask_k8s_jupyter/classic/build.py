@@ -7,7 +7,6 @@ find them. A template's own fields stay as they are: what is added is added besi
 from __future__ import annotations
 
 import copy
-import itertools
 import json
 from collections.abc import Mapping
 from importlib.resources import files
@@ -36,6 +35,13 @@ WORKER_NAME_ANNOTATION = "dask.org/worker-name"
 PRESENCE_VARIABLE = "DASK_K8S_PRESENCE"
 DEDICATED_KEYS = ("k8s.dask.org/dedicated", "k8s.dask.org_dedicated")
 PURPOSE_LABEL = "k8s.dask.org/node-purpose"
+# What starts a worker, as dask and dask-cuda spell it today and as they did.
+WORKER_STARTS = (
+    ("dask", "worker"),
+    ("dask-worker",),
+    ("dask", "cuda", "worker"),
+    ("dask-cuda-worker",),
+)
 AFFINITIES = ("required", "preferred", "none")
 
 
@@ -74,10 +80,10 @@ def build_worker_pod(
     pod["metadata"]["annotations"][WORKER_NAME_ANNOTATION] = str(worker_name)
     container = pod["spec"]["containers"][0]
     _set_env(container, "DASK_SCHEDULER_ADDRESS", scheduler_address)
-    words = container.get("args") or container.get("command") or []
+    words = [str(word) for word in container.get("args") or container.get("command") or []]
     key = "args" if container.get("args") or not container.get("command") else "command"
     added = ["--name", str(worker_name)]
-    if is_dask_worker(words) and "--death-timeout" not in words:
+    if is_dask_worker(words) and read_option(words, "--death-timeout") is None:
         added += ["--death-timeout", str(DEATH_TIMEOUT_S)]
     container[key] = [*words, *added]
     return pod
@@ -200,16 +206,17 @@ def build_owner_reference(owner: Manifest) -> Manifest:
 
 
 def is_dask_worker(words: list[str]) -> bool:
-    """Whether a container's words start a Dask worker.
+    """Whether a container's words start a Dask worker, on CPUs or on GPUs.
 
     Examples
     --------
     >>> is_dask_worker(["dask-worker", "--nthreads", "2"]), is_dask_worker(["sleep", "9"])
     (True, False)
+    >>> is_dask_worker(["dask", "cuda", "worker"])
+    True
     """
-    return "dask-worker" in words or any(
-        pair == ("dask", "worker") for pair in itertools.pairwise(words)
-    )
+    spelled = [tuple(words[at : at + 3]) for at in range(len(words))]
+    return any(part[: len(start)] == start for part in spelled for start in WORKER_STARTS)
 
 
 def read_option(words: list[str], option: str) -> str | None:

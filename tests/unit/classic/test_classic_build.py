@@ -68,6 +68,17 @@ def test_a_worker_pod_knows_its_scheduler_its_name_and_its_owner() -> None:
         ({"args": ["dask", "worker", "--death-timeout", "9"]}, "args", ["--name", "3"]),
         ({"command": ["dask", "worker"]}, "command", ["--name", "3", "--death-timeout", "60"]),
         ({"command": ["tini"], "args": ["run.sh"]}, "args", ["--name", "3"]),
+        ({"args": ["dask-worker", "--death-timeout=300"]}, "args", ["--name", "3"]),
+        ({"args": ["dask", "worker", "--death-timeout="]}, "args", ["--name", "3"]),
+        ({"args": ["dask", "cuda", "worker"]}, "args", ["--name", "3", "--death-timeout", "60"]),
+        ({"args": ["dask-cuda-worker"]}, "args", ["--name", "3", "--death-timeout", "60"]),
+        (
+            {"command": ["tini", "--", "dask-cuda-worker"]},
+            "command",
+            ["--name", "3", "--death-timeout", "60"],
+        ),
+        ({"args": ["dask", "cuda", "worker", "--death-timeout=9"]}, "args", ["--name", "3"]),
+        ({"args": ["dask", "cuda", "config"]}, "args", ["--name", "3"]),
     ],
 )
 def test_options_are_added_where_the_command_stands(

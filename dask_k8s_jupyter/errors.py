@@ -11,6 +11,7 @@ DaskKubernetesError                      error
 ├── NameTakenError        (ValueError)   name-taken        a cluster with this name exists
 ├── InvalidSpecError      (ValueError)   invalid           what was asked for is not valid
 ├── ClusterNotFoundError  (LookupError)  not-found         there is no such cluster
+│   └── WorkerGroupNotFoundError (ValueError)  no-such-group  it has no such worker group
 ├── DashboardUnavailableError            dashboard-unavailable  its dashboard does not answer
 └── ClusterStartError                    cannot-start      a Pod of the cluster cannot start
     ├── PodCrashedError                  crashed           its program ends at once
@@ -157,6 +158,19 @@ class ClusterNotFoundError(DaskKubernetesError, LookupError):
 
     code = "not-found"
     title = "Not found"
+
+
+class WorkerGroupNotFoundError(ClusterNotFoundError, ValueError):
+    """A cluster has no worker group of that name.
+
+    Examples
+    --------
+    >>> isinstance(WorkerGroupNotFoundError("worker_group: …"), (LookupError, ValueError))
+    True
+    """
+
+    code = "no-such-group"
+    title = "There is no such worker group"
 
 
 class DashboardUnavailableError(DaskKubernetesError):

@@ -18,6 +18,7 @@ from dask_k8s_jupyter.errors import (
     InvalidSpecError,
     NameTakenError,
     NotInstalledError,
+    WorkerGroupNotFoundError,
     build_permission_missing_error,
     explain,
 )
@@ -184,10 +185,15 @@ async def scale_cluster(
         Workers to have.
     group
         Short or full name of a worker group; None for the default one.
+
+    Raises
+    ------
+    WorkerGroupNotFoundError
+        When the cluster has no such group.
     """
     check_count("replicas", replicas)
     patch = {"spec": {"worker": {"replicas": replicas}}}
-    full_name = await _find_group(client, namespace, name, group)
+    full_name = await _find_group(client, namespace, name, group, "worker_group")
     await _delete_autoscalers(client, namespace, name, full_name)
     try:
         await client.patch(DASK_WORKER_GROUPS, full_name, patch, namespace)
@@ -284,8 +290,14 @@ async def add_worker_group(
 
 @_explained
 async def delete_worker_group(client: KubeClient, namespace: str, cluster: str, group: str) -> None:
-    """Delete a worker group by its short or full name; the default one stays."""
-    full_name = await _find_group(client, namespace, cluster, group)
+    """Delete a worker group by its short or full name; the default one stays.
+
+    Raises
+    ------
+    WorkerGroupNotFoundError
+        When the cluster has no such group.
+    """
+    full_name = await _find_group(client, namespace, cluster, group, "name")
     if full_name == names.default_group_name(cluster):
         raise InvalidSpecError(
             f"name: the default worker group of {namespace}/{cluster} cannot be deleted",
@@ -294,8 +306,13 @@ async def delete_worker_group(client: KubeClient, namespace: str, cluster: str, 
     await client.delete(DASK_WORKER_GROUPS, full_name, namespace)
 
 
-async def _find_group(client: KubeClient, namespace: str, cluster: str, group: str | None) -> str:
-    """Full name of a group: the short name goes before, a full one must belong to the cluster."""
+async def _find_group(
+    client: KubeClient, namespace: str, cluster: str, group: str | None, argument: str
+) -> str:
+    """Full name of a group: the short name goes before, a full one must belong to the cluster.
+
+    ``argument`` is what the person calls the group, for the message that there is none.
+    """
     if group is None or names.group_name(cluster, group) == names.default_group_name(cluster):
         return names.default_group_name(cluster)
     for candidate in (names.group_name(cluster, group), group):
@@ -307,8 +324,8 @@ async def _find_group(client: KubeClient, namespace: str, cluster: str, group: s
             continue
         if found["spec"]["cluster"] == cluster:
             return candidate
-    raise ClusterNotFoundError(
-        f"DaskCluster {namespace}/{cluster} has no worker group {group!r}",
+    raise WorkerGroupNotFoundError(
+        f"{argument}: DaskCluster {namespace}/{cluster} has no worker group {group!r}",
         fix=f"See `kubectl get daskworkergroups --namespace={namespace}`",
     )
 

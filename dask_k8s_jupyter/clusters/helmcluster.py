@@ -136,7 +136,7 @@ class HelmCluster(JoiningWorkers, ObservedWorkers, Cluster):  # type: ignore[mis
 
         Raises
         ------
-        ClusterNotFoundError
+        WorkerGroupNotFoundError
             When the release has no such group.
 
         Examples

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dask_k8s_jupyter.errors import ClusterNotFoundError, explain
+from dask_k8s_jupyter.errors import ClusterNotFoundError, WorkerGroupNotFoundError, explain
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import ForbiddenError, KubeError
 from dask_k8s_operator.resources.kinds import DEPLOYMENTS, SECRETS, SERVICES
@@ -82,15 +82,16 @@ class Release:
 
         Raises
         ------
-        ClusterNotFoundError
+        WorkerGroupNotFoundError
             When the release has no such group.
         """
         for short, deployment in self.workers.items():
             if (group or "") == short or group == deployment["metadata"]["name"]:
                 return deployment
         known = ", ".join(sorted(short or "the default one" for short in self.workers))
-        raise ClusterNotFoundError(
-            f"Helm release {self.namespace}/{self.name} has no worker group {group!r}",
+        raise WorkerGroupNotFoundError(
+            f"worker_group: Helm release {self.namespace}/{self.name} "
+            f"has no worker group {group!r}",
             fix=f"It has {known or 'no workers'}",
         )
 

@@ -55,6 +55,11 @@ class Steering:
         worker_group
             Short or full name of a worker group.
 
+        Raises
+        ------
+        InvalidSpecError
+            When the number is none; WorkerGroupNotFoundError when there is no such group.
+
         Examples
         --------
         >>> cluster.scale(7, worker_group="highmem")  # doctest: +SKIP
@@ -116,7 +121,13 @@ class Steering:
         return self.sync(self._add_worker_group, name, n_workers, options, custom_spec)
 
     def delete_worker_group(self, name: str) -> Any:
-        """Delete a worker group by its short or full name."""
+        """Delete a worker group by its short or full name.
+
+        Raises
+        ------
+        WorkerGroupNotFoundError
+            When the cluster has no such group.
+        """
         return self.sync(self._delete_worker_group, _check_group("name", name))
 
     def get_logs(self) -> Any:

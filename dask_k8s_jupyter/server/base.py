@@ -36,6 +36,7 @@ STATUS_BY_CODE = {
     "name-taken": 409,
     "invalid": 400,
     "not-found": 404,
+    "no-such-group": 404,
 }
 FIELD_BY_CODE = {"name-taken": "name"}
 

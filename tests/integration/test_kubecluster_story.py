@@ -11,7 +11,7 @@ import pytest
 from distributed import Client
 
 from dask_k8s_jupyter import KubeCluster, make_cluster_spec
-from dask_k8s_jupyter.errors import ClusterNotFoundError, NameTakenError
+from dask_k8s_jupyter.errors import ClusterNotFoundError, NameTakenError, WorkerGroupNotFoundError
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import NotFoundError
 from dask_k8s_operator.resources.kinds import (
@@ -123,7 +123,7 @@ async def test_worker_groups_come_scale_and_go(
         await cluster.delete_worker_group("extra")
         with pytest.raises(NotFoundError):
             await kube_client.get(DASK_WORKER_GROUPS, "demo-extra", namespace)
-        with pytest.raises(ClusterNotFoundError, match="no worker group 'extra'"):
+        with pytest.raises(WorkerGroupNotFoundError, match=r"^worker_group: .*'extra'"):
             await cluster.scale(1, worker_group="extra")
 
 

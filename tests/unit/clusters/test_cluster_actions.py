@@ -12,6 +12,7 @@ from dask_k8s_jupyter.errors import (
     KubernetesUnreachableError,
     NameTakenError,
     NotInstalledError,
+    WorkerGroupNotFoundError,
 )
 from dask_k8s_operator.kube.errors import AlreadyExistsError, NotFoundError, Target
 
@@ -117,6 +118,15 @@ async def test_scaling_ends_every_autoscaler_of_that_group(
     *ended, (verb, scaled, _) = kubernetes.written
     assert ended == [("delete", name, f"uid-{name}") for name in deleted]
     assert (verb, scaled) == ("patch", "demo-gpu" if group else "demo-default")
+
+
+async def test_a_group_that_is_not_there_is_named_by_its_argument_and_nothing_is_written() -> None:
+    kubernetes: Any = Kubernetes(build_autoscaler("mine"))
+    with pytest.raises(WorkerGroupNotFoundError, match=r"^worker_group: .*team/demo has no .*'x'"):
+        await actions.scale_cluster(kubernetes, "team", "demo", 2, "x")
+    with pytest.raises(WorkerGroupNotFoundError, match=r"^name: .*team/demo has no .*'x'"):
+        await actions.delete_worker_group(kubernetes, "team", "demo", "x")
+    assert kubernetes.written == []
 
 
 @pytest.mark.parametrize("answer", [[], "hello", {}, {"resources": [{}]}])

@@ -110,6 +110,9 @@ def test_codes_are_unique() -> None:
         (errors.NameTakenError, ValueError),
         (errors.InvalidSpecError, ValueError),
         (errors.ClusterNotFoundError, LookupError),
+        (errors.WorkerGroupNotFoundError, LookupError),
+        (errors.WorkerGroupNotFoundError, ValueError),
+        (errors.WorkerGroupNotFoundError, errors.ClusterNotFoundError),
         (errors.StartTimeoutError, TimeoutError),
     ],
 )

@@ -18,7 +18,7 @@ from dask_k8s_jupyter.clusters.helmscale import (
     match_workers,
     retire_before_scaling_down,
 )
-from dask_k8s_jupyter.errors import ClusterNotFoundError, InvalidSpecError
+from dask_k8s_jupyter.errors import InvalidSpecError, WorkerGroupNotFoundError
 
 RECORD = {
     "name": "mine",
@@ -90,7 +90,7 @@ def test_a_release_is_found_by_label_or_annotation(make: Any) -> None:
     assert sorted(release.workers) == ["", "high-mem"]
     assert release.find_workers(None)["metadata"]["name"] == NAMES[1]
     assert release.find_workers("high-mem") is release.find_workers(NAMES[2])
-    with pytest.raises(ClusterNotFoundError, match="no worker group 'gpu'"):
+    with pytest.raises(WorkerGroupNotFoundError, match=r"^worker_group: .* no worker group 'gpu'"):
         release.find_workers("gpu")
 
 

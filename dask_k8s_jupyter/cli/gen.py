@@ -49,7 +49,8 @@ def cluster(name: str, output: str, **options: Any) -> None:
 def worker(cluster_name: str, name: str, output: str, **options: Any) -> None:
     """Write a DaskWorkerGroup: more workers, of another kind, for a cluster that is there."""
     from dask_k8s_jupyter.clusters.checks import check_name
-    from dask_k8s_jupyter.clusters.spec import build_worker_group, make_worker_spec
+    from dask_k8s_jupyter.clusters.groupspec import build_worker_group
+    from dask_k8s_jupyter.clusters.spec import make_worker_spec
 
     try:
         check_name("--cluster", cluster_name)

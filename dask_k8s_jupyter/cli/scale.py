@@ -22,12 +22,16 @@ from .listing import print_view
 from .output import output_option
 from .waiting import has_all_workers, wait_options, wait_view
 
+group_option = click.option(
+    "--group", "-g", help="Worker group by its short or full name; else the default one."
+)
+
 
 @click.command()
 @cluster_argument
 @click.argument("workers", type=click.IntRange(min=0))
 @namespace_option
-@click.option("--group", "-g", help="Worker group by its short or full name; else the default one.")
+@group_option
 @yes_option
 @wait_options
 @output_option
@@ -82,6 +86,7 @@ def describe_loss(view: ClusterView, group: str | None, workers: int) -> str:
 @click.command()
 @cluster_argument
 @namespace_option
+@group_option
 @click.option("--minimum", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--maximum", type=click.IntRange(min=1), required=True)
 @output_option
@@ -89,20 +94,24 @@ def describe_loss(view: ClusterView, group: str | None, workers: int) -> str:
 def adapt(
     name: str,
     namespace: str | None,
+    group: str | None,
     minimum: int,
     maximum: int,
     output: str,
     kubeconfig: str | None,
     context: str | None,
 ) -> None:
-    """Let the load of the cluster NAME choose how many workers it has."""
+    """Let the load of the cluster NAME choose how many workers it has.
+
+    `list` shows the bounds of the default group; `kubectl get daskautoscalers` those of all.
+    """
     if minimum > maximum:
         raise click.UsageError(f"--minimum {minimum} is above --maximum {maximum}")
 
     async def work() -> ClusterView:
         async with connect(kubeconfig, context) as client:
             where = choose_namespace(client, namespace)
-            await adapt_cluster(client, where, name, minimum, maximum)
+            await adapt_cluster(client, where, name, minimum, maximum, group)
             return await observe_cluster(client, where, name)
 
     print_view(run(work()), output)

@@ -44,7 +44,7 @@ from dask_k8s_operator.resources.kinds import (
 
 from .apply import list_served
 from .checks import check_count, check_name
-from .spec import build_autoscaler, build_worker_group
+from .groupspec import build_autoscaler, build_worker_group, name_autoscalers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -206,37 +206,59 @@ async def scale_cluster(
 
 @_explained
 async def adapt_cluster(
-    client: KubeClient, namespace: str, name: str, minimum: int, maximum: int
+    client: KubeClient,
+    namespace: str,
+    name: str,
+    minimum: int,
+    maximum: int,
+    group: str | None = None,
 ) -> None:
-    """Let the scheduler's load choose between ``minimum`` and ``maximum`` workers.
+    """Let the scheduler's load choose between ``minimum`` and ``maximum`` workers of a group.
+
+    Parameters
+    ----------
+    client
+        Connection to the API.
+    namespace, name
+        The cluster.
+    minimum, maximum
+        Workers to keep, and to have at most.
+    group
+        Short or full name of a worker group; None for the default one.
 
     Raises
     ------
     InvalidSpecError
         When the minimum is above the maximum.
+    ClusterNotFoundError
+        When there is no such cluster.
+    WorkerGroupNotFoundError
+        When it has no such group.
     """
     check_count("minimum", minimum)
     check_count("maximum", maximum)
     if minimum > maximum:
         raise InvalidSpecError(f"minimum: {minimum} is above the maximum, {maximum}")
     await get_cluster(client, namespace, name)
+    full_name = await _find_group(client, namespace, name, group, "worker_group")
     bounds = {"minimum": minimum, "maximum": maximum}
-    # It may have any name; ours is the cluster's, unless that one scales another group.
-    for own_name in (name, names.default_group_name(name)):
-        found = await _find_autoscalers(client, namespace, name)
+    own_names = name_autoscalers(name, full_name)
+    for own_name in own_names:
+        found = await _find_autoscalers(client, namespace, name, full_name)
         if found:
             scaling = found[0]["metadata"]["name"]
             await client.patch(DASK_AUTOSCALERS, scaling, {"spec": bounds}, namespace)
             return
         try:
-            body = build_autoscaler(name, minimum, maximum)
+            body = build_autoscaler(name, minimum, maximum, full_name)
             body["metadata"]["name"] = own_name
             await client.create(DASK_AUTOSCALERS, body, namespace)
         except AlreadyExistsError:
             continue
         return
+    taken = " and ".join(f"{namespace}/{own_name}" for own_name in own_names)
     raise NameTakenError(
-        f"DaskAutoscaler {namespace}/{name} and {namespace}/{own_name} scale something else",
+        f"DaskAutoscaler {taken} {'scale' if len(own_names) > 1 else 'scales'} something else",
         fix=f"See `kubectl get daskautoscalers --namespace={namespace}`",
     )
 
@@ -290,7 +312,7 @@ async def add_worker_group(
 
 @_explained
 async def delete_worker_group(client: KubeClient, namespace: str, cluster: str, group: str) -> None:
-    """Delete a worker group by its short or full name; the default one stays.
+    """Delete a worker group by its short or full name, and its autoscaler; not the default one.
 
     Raises
     ------
@@ -303,6 +325,8 @@ async def delete_worker_group(client: KubeClient, namespace: str, cluster: str, 
             f"name: the default worker group of {namespace}/{cluster} cannot be deleted",
             fix="Scale it to 0 instead",
         )
+    # Left behind, it would scale the next group of this name, unasked.
+    await _delete_autoscalers(client, namespace, cluster, full_name)
     await client.delete(DASK_WORKER_GROUPS, full_name, namespace)
 
 

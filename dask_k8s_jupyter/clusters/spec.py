@@ -1,4 +1,4 @@
-"""Builds the resources that a person asks for: DaskCluster, worker groups, autoscalers. Pure.
+"""Builds the DaskCluster that a person asks for, and its sections. Pure.
 
 Guarantees that what is built passes the API's own checks, or InvalidSpecError names the argument.
 Refuses to read configuration: defaults here are those of the documentation.
@@ -13,7 +13,7 @@ from typing import Any
 
 from dask_k8s_jupyter.state.words import parse_quantity
 from dask_k8s_operator.resources import names
-from dask_k8s_operator.resources.kinds import DASK_AUTOSCALERS, DASK_CLUSTERS, DASK_WORKER_GROUPS
+from dask_k8s_operator.resources.kinds import DASK_CLUSTERS
 
 from .checks import (
     Command,
@@ -245,26 +245,6 @@ def vary_worker_spec(
     if command is not None:
         container["args"] = _worker_args(command, container.get("resources") or {})
     return varied
-
-
-def build_worker_group(name: str, cluster: str, worker: Mapping[str, Any]) -> Manifest:
-    """Build a DaskWorkerGroup from its full name and a ``worker`` section."""
-    return {
-        "apiVersion": DASK_WORKER_GROUPS.api_version,
-        "kind": DASK_WORKER_GROUPS.kind,
-        "metadata": {"name": name},
-        "spec": {"cluster": cluster, "worker": dict(worker)},
-    }
-
-
-def build_autoscaler(cluster: str, minimum: int, maximum: int) -> Manifest:
-    """Build the DaskAutoscaler of a cluster; it has the cluster's name."""
-    return {
-        "apiVersion": DASK_AUTOSCALERS.api_version,
-        "kind": DASK_AUTOSCALERS.kind,
-        "metadata": {"name": cluster},
-        "spec": {"cluster": cluster, "minimum": minimum, "maximum": maximum},
-    }
 
 
 def count_gpus(resources: Mapping[str, Any]) -> int:

@@ -67,8 +67,15 @@ class Steering:
         check_count("n", n)
         return self.sync(self._scale, n, _check_group("worker_group", worker_group))
 
-    def adapt(self, minimum: int | None = None, maximum: int | None = None) -> Any:
-        """Let the scheduler's load choose the number of workers; the operator does it.
+    def adapt(
+        self,
+        minimum: int | None = None,
+        maximum: int | None = None,
+        worker_group: str = actions.DEFAULT_GROUP,
+    ) -> Any:
+        """Let the scheduler's load choose the number of workers of a group; the operator does it.
+
+        The load is that of the whole cluster: every group that adapts follows it within its bounds.
 
         Parameters
         ----------
@@ -76,13 +83,22 @@ class Steering:
             Workers to keep; None for 0.
         maximum
             Workers to have at most; None for ``kubernetes.count.max``, or else 1000.
+        worker_group
+            Short or full name of a worker group.
+
+        Raises
+        ------
+        ClusterNotFoundError
+            When there is no such group.
 
         Examples
         --------
         >>> cluster.adapt(minimum=1, maximum=10)  # doctest: +SKIP
+        >>> cluster.adapt(maximum=4, worker_group="highmem")  # doctest: +SKIP
         """
         bounds = resolve_bounds(minimum, maximum)
-        return Adaptivity(*bounds, self.sync(self._adapt, *bounds))
+        group = _check_group("worker_group", worker_group)
+        return Adaptivity(*bounds, self.sync(self._adapt, *bounds, group))
 
     def add_worker_group(
         self,
@@ -204,9 +220,11 @@ class Steering:
         client = self.session.client
         await actions.scale_cluster(client, self.namespace, self.name, n, worker_group)
 
-    async def _adapt(self, minimum: int, maximum: int) -> None:
-        client = self.session.client
-        await actions.adapt_cluster(client, self.namespace, self.name, minimum, maximum)
+    async def _adapt(
+        self, minimum: int, maximum: int, worker_group: str = actions.DEFAULT_GROUP
+    ) -> None:
+        client, where = self.session.client, (self.namespace, self.name)
+        await actions.adapt_cluster(client, *where, minimum, maximum, worker_group)
 
     async def _add_worker_group(
         self,

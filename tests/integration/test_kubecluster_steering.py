@@ -11,7 +11,12 @@ import pytest
 
 from dask_k8s_jupyter import KubeCluster, errors, make_cluster_spec
 from dask_k8s_operator.kube import KubeClient
-from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, PODS
+from dask_k8s_operator.resources.kinds import (
+    DASK_AUTOSCALERS,
+    DASK_CLUSTERS,
+    DASK_WORKER_GROUPS,
+    PODS,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions found")
 
@@ -67,6 +72,47 @@ async def test_waiting_ends_when_every_worker_of_every_group_is_ready(
         with pytest.raises(errors.StartTimeoutError, match="workers are ready after 0 s"):
             await cluster.scale(2)
             await cluster.wait(timeout=0)
+
+
+async def test_each_group_adapts_by_itself(
+    namespace: str, dask_image: str, kube_client: KubeClient
+) -> None:
+    async def bounds() -> dict[str, tuple[str | None, int, int]]:
+        found = (await kube_client.list(DASK_AUTOSCALERS, namespace)).items
+        specs = {each["metadata"]["name"]: each["spec"] for each in found}
+        return {
+            name: (spec.get("workerGroup"), spec["minimum"], spec["maximum"])
+            for name, spec in specs.items()
+        }
+
+    async def replicas(group: str) -> int:
+        found = await kube_client.get(DASK_WORKER_GROUPS, group, namespace)
+        return int(found["spec"]["worker"]["replicas"])
+
+    async with KubeCluster(
+        name="demo",
+        namespace=namespace,
+        image=dask_image,
+        n_workers=0,
+        quiet=True,
+        asynchronous=True,
+    ) as cluster:
+        await cluster.add_worker_group("extra", n_workers=0)
+        with pytest.raises(errors.ClusterNotFoundError, match="no worker group 'gpu'"):
+            await cluster.adapt(maximum=1, worker_group="gpu")
+        await cluster.adapt(minimum=0, maximum=2)
+        await cluster.adapt(minimum=1, maximum=2, worker_group="extra")
+        assert await bounds() == {"demo": (None, 0, 2), "demo-extra": ("demo-extra", 1, 2)}
+        # Its minimum is made, though there is no load; the default group stays as it is.
+        await cluster.wait_for_workers(1, timeout=120)
+        assert (await replicas("demo-extra"), await replicas("demo-default")) == (1, 0)
+        await cluster.adapt(minimum=1, maximum=1, worker_group="demo-extra")
+        assert (await bounds())["demo-extra"] == ("demo-extra", 1, 1)
+        await cluster.scale(0, worker_group="extra")
+        assert await bounds() == {"demo": (None, 0, 2)}
+        await cluster.adapt(maximum=1, worker_group="extra")
+        await cluster.delete_worker_group("extra")
+        assert await bounds() == {"demo": (None, 0, 2)}
 
 
 async def test_a_failed_start_is_kept_for_a_look_where_that_is_wanted(

@@ -9,6 +9,7 @@ import pytest
 
 from dask_k8s_jupyter.clusters import actions
 from dask_k8s_jupyter.errors import (
+    ClusterNotFoundError,
     KubernetesUnreachableError,
     NameTakenError,
     NotInstalledError,
@@ -59,7 +60,7 @@ class Kubernetes:
     async def patch(self, kind: Any, name: str, patch: Any, namespace: str) -> None:
         self.written.append(("patch", name, patch["spec"]))
 
-    async def delete(self, kind: Any, name: str, namespace: str, uid: str) -> None:
+    async def delete(self, kind: Any, name: str, namespace: str, uid: str | None = None) -> None:
         self.written.append(("delete", name, uid))
         if name == "gone":
             raise _not_found(kind, namespace, name)
@@ -102,6 +103,58 @@ async def test_adapting_takes_nobodys_name() -> None:
     with pytest.raises(NameTakenError, match="team/demo and team/demo-default scale something"):
         await actions.adapt_cluster(kubernetes, "team", "demo", 1, 3)
     assert kubernetes.written == []
+
+
+GPUS = {"cluster": "demo", **BOUNDS, "workerGroup": "demo-gpu"}
+# What another cluster is called, its autoscaler may be called too.
+OF_A_NAMESAKE = build_autoscaler("demo-gpu", "demo-gpu")
+
+
+@pytest.mark.parametrize("group", ["gpu", "demo-gpu"])
+@pytest.mark.parametrize(
+    ("there", "written"),
+    [
+        ([build_autoscaler("demo")], ("create", "demo-gpu", GPUS)),
+        ([OF_GPUS], ("patch", "demo", BOUNDS)),
+        ([build_autoscaler("demo-gpu", workerGroup="demo-gpu")], ("patch", "demo-gpu", BOUNDS)),
+        ([OF_A_NAMESAKE], ("create", "demo-gpu-autoscaler", GPUS)),
+    ],
+    ids=["beside the default's", "another name", "ours", "of a namesake"],
+)
+async def test_adapting_a_group_writes_an_autoscaler_of_its_own(
+    group: str, there: list[Any], written: tuple[Any, ...]
+) -> None:
+    kubernetes: Any = Kubernetes(*there)
+    await actions.adapt_cluster(kubernetes, "team", "demo", 1, 3, group)
+    assert kubernetes.written == [written]
+
+
+@pytest.mark.parametrize("group", ["default", "demo-default"])
+async def test_the_default_group_may_be_named_as_well(group: str) -> None:
+    kubernetes: Any = Kubernetes(OTHERS)
+    await actions.adapt_cluster(kubernetes, "team", "demo", 1, 3, group)
+    assert kubernetes.written == [("create", "demo", {"cluster": "demo", **BOUNDS})]
+
+
+async def test_a_group_that_is_not_there_cannot_adapt() -> None:
+    kubernetes: Any = Kubernetes()
+    with pytest.raises(ClusterNotFoundError, match="team/demo has no worker group 'tpu'"):
+        await actions.adapt_cluster(kubernetes, "team", "demo", 1, 3, "tpu")
+    assert kubernetes.written == []
+
+
+async def test_adapting_a_group_takes_nobodys_name() -> None:
+    others = build_autoscaler("demo-gpu-autoscaler", "other")
+    kubernetes: Any = Kubernetes(OF_A_NAMESAKE, others)
+    said = "DaskAutoscaler team/demo-gpu and team/demo-gpu-autoscaler scale something else"
+    with pytest.raises(NameTakenError, match=said):
+        await actions.adapt_cluster(kubernetes, "team", "demo", 1, 3, "gpu")
+
+
+async def test_a_group_that_goes_takes_its_autoscaler_with_it() -> None:
+    kubernetes: Any = Kubernetes(OF_GPUS, build_autoscaler("mine"))
+    await actions.delete_worker_group(kubernetes, "team", "demo", "gpu")
+    assert kubernetes.written == [("delete", "demo", "uid-demo"), ("delete", "demo-gpu", None)]
 
 
 @pytest.mark.parametrize(

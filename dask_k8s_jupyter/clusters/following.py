@@ -33,6 +33,9 @@ class FollowedWorkers:
         """Follow the workers, anew when the connection breaks or the scheduler is replaced."""
         while True:
             await super()._watch_worker_status(comm)  # type: ignore[misc]
+            # Whoever waits for workers must not count those that joined the scheduler of before.
+            self.scheduler_info["workers"] = {}
+            self._workers_signal.tell()
             comm, self.scheduler_info = await subscribe_again(self.session, self.scheduler_comm)
             self._watch_worker_status_comm = comm
             self._workers_signal.tell()

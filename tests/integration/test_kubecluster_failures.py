@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,14 @@ from dask_k8s_operator.resources.crds import build_crds
 from dask_k8s_operator.resources.kinds import (
     CUSTOM_RESOURCE_DEFINITIONS,
     DASK_CLUSTERS,
+    PODS,
     SERVICE_ACCOUNTS,
+    Kind,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions found")
 
+RESOURCE_QUOTAS = Kind("", "v1", "resourcequotas", "ResourceQuota")
 # Less than what a start may take: whoever waits for that has not been told why.
 SOON_S = 60
 
@@ -95,6 +98,38 @@ async def test_a_pod_that_fits_nowhere(
     )
     assert "Insufficient memory" in said
     assert await left_behind() == []
+
+
+@pytest.mark.parametrize(("room", "role"), [(0, "scheduler"), (1, "worker")])
+async def test_a_quota_that_is_full(
+    room: int,
+    role: str,
+    namespace: str,
+    dask_image: str,
+    kube_client: KubeClient,
+    left_behind: Callable[[], Any],
+    wait_until: Callable[..., Awaitable[Any]],
+) -> None:
+    quota = {"metadata": {"name": "few"}, "spec": {"hard": {"pods": str(room)}}}
+    await kube_client.create(RESOURCE_QUOTAS, quota, namespace)
+
+    async def is_counted() -> bool:
+        found = await kube_client.get(RESOURCE_QUOTAS, "few", namespace)
+        return bool(found.get("status", {}).get("used"))
+
+    await wait_until(is_counted, what="Kubernetes has counted what the quota is for")
+    said = await _fail(
+        errors.RefusedError, name="demo", namespace=namespace, image=dask_image, n_workers=1
+    )
+    pods = {"scheduler": f"Pod {namespace}/demo-scheduler", "worker": "a worker Pod"}
+    assert f"DaskCluster {namespace}/demo cannot start: creation of {pods[role]}" in said
+    assert "exceeded quota: few" in said
+    assert await left_behind() == []
+
+    async def is_empty() -> bool:
+        return (await kube_client.list(PODS, namespace)).items == []
+
+    await wait_until(is_empty, what="its Pods go with it")
 
 
 async def test_workers_that_crash_later_end_the_wait_for_them(

@@ -113,6 +113,14 @@ def test_what_stays_is_found_by_changing_the_import_alone(row: Row) -> None:
     look_up(row.name.partition("(")[0].replace("dask_kubernetes", "dask_k8s_jupyter"))
 
 
+@pytest.mark.parametrize("package", ["operator", "operator.kubecluster"])
+def test_a_package_has_what_its_modules_have(package: str) -> None:
+    home = importlib.import_module(f"dask_k8s_jupyter.{package}")
+    below = importlib.import_module("dask_k8s_jupyter.operator.kubecluster.kubecluster")
+    assert set(home.__all__) == set(below.__all__)
+    assert all(getattr(home, name) is getattr(below, name) for name in below.__all__)
+
+
 @pytest.mark.parametrize(
     "name", [name for name, taken in MEMBERS.items() if taken], ids=lambda name: name
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import (
+    from dask_k8s_jupyter import (
         CreateMode,
         KubeCluster,
         make_cluster_spec,

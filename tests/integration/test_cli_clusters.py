@@ -122,6 +122,11 @@ def test_a_day_with_a_cluster(run: Run, run_process: RunProcess, namespace: str)
         run("adapt", "demo", "--minimum", "1", "--maximum", "3", "-o", "json").stdout
     )
     assert adapted["adaptive"] == {"minimum": 1, "maximum": 3}
+    unknown = run("adapt", "demo", "--group", "gpu", "--maximum", "3", code=1)
+    assert f"{namespace}/demo has no worker group 'gpu'" in unknown.stderr
+    run("adapt", "demo", "--group", "default", "--maximum", "2")
+    [listed] = json.loads(run("list", "-o", "json").stdout)
+    assert listed["adaptive"] == {"minimum": 0, "maximum": 2}
 
     refused = run("delete", "demo", code=1, stdin="n\n")
     assert "is lost." in refused.stderr

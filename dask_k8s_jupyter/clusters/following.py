@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dask.utils import parse_timedelta
 
 from .checks import check_count
+from .display import StartDisplay
 from .session import Session
 from .signal import Signal
 from .versions import VersionCheck
@@ -19,15 +21,25 @@ class FollowedWorkers:
     session: Session
     scheduler_comm: Any
     scheduler_info: Any
+    _display: StartDisplay
+    _log_wait: Callable[[str], None]
     _workers_signal: Signal
     _version_check: VersionCheck | None
 
     async def _wait_for_workers(self, n_workers: int = 0, timeout: float | None = None) -> None:
         check_count("n_workers", n_workers)
         timeout_s = None if timeout is None else float(parse_timedelta(timeout, default="s"))
-        self.scheduler_info = await wait_for_workers(
-            self.session, self.scheduler_comm, self._workers_signal, n_workers, timeout_s
-        )
+        try:
+            self.scheduler_info = await wait_for_workers(
+                self.session,
+                self.scheduler_comm,
+                self._workers_signal,
+                n_workers,
+                timeout_s,
+                self._log_wait,
+            )
+        finally:
+            self._display.close()
 
     async def _watch_worker_status(self, comm: Any) -> None:
         """Follow the workers, anew when the connection breaks or the scheduler is replaced."""

@@ -60,7 +60,7 @@ class JoiningWorkers:
             running, is_settling = count_running(info)
             if running >= n_workers:
                 return
-            error = await watch.find_failed(what)
+            error = await watch.find_failed(what, n_workers)
             if error is not None:
                 raise error
             left_s = None if deadline is None else deadline - time.monotonic()
@@ -69,7 +69,9 @@ class JoiningWorkers:
                     f"{what}: {running} of {n_workers} workers have joined within {timeout_s:g} s",
                     fix="Wait longer with `timeout=`, or ask for fewer workers",
                 )
-            await wait_any(*changes, timeout_s=SETTLE_S if is_settling else left_s)
+            waits = (left_s, watch.room_left_s, SETTLE_S if is_settling else None)
+            left_s = min((each for each in waits if each is not None), default=None)
+            await wait_any(*changes, timeout_s=left_s)
 
     async def _watch_worker_status(self, comm: Any) -> None:
         await super()._watch_worker_status(comm)  # type: ignore[misc]

@@ -27,6 +27,7 @@ from dask_k8s_jupyter.errors import (
 from dask_k8s_operator.kube import Informer, KubeClient
 from dask_k8s_operator.resources.kinds import PODS
 
+from .fitting import RoomPatience, explain_misfit, find_misfit
 from .logs import FAILING_LOG_LINES, read_crash
 from .signal import Signal, wait_any
 
@@ -92,10 +93,9 @@ def judge_pod(pod: Pod) -> PodVerdict:
         verdict = _judge_container(container, restarts)
         if verdict is not None:
             return verdict
-    scheduled = conditions.get("PodScheduled") or {}
-    if scheduled.get("reason") == "Unschedulable":
-        message = scheduled.get("message") or "no node has room"
-        return PodVerdict("unschedulable", message, PodDoesNotFitError)
+    misfit = find_misfit(pod)
+    if misfit is not None:
+        return PodVerdict("unschedulable", misfit, PodDoesNotFitError)
     if status.get("phase") in ("Failed", "Succeeded"):
         message = status.get("message") or status.get("reason") or "it ended"
         return PodVerdict("failed", message, PodCrashedError)
@@ -146,6 +146,8 @@ class PodWatch:
         self._client = client
         self._namespace = namespace
         self.changes = Signal()
+        self.room_left_s: float | None = None
+        self._room = RoomPatience(lambda said: None)
         self._task: asyncio.Task[None] | None = None
         self._informer = Informer(
             client,
@@ -223,12 +225,31 @@ class PodWatch:
                 )
             await wait_any(change, timeout_s=left_s)
 
-    async def find_failed(self, what: str) -> DaskKubernetesError | None:
-        """Say why one of the Pods cannot start; None when none has failed."""
-        for pod in self.pods:
-            verdict = judge_pod(pod)
+    async def find_failed(self, what: str, n_wanted: int) -> DaskKubernetesError | None:
+        """Say why one of the Pods cannot start; None when none has failed.
+
+        Ask again after ``room_left_s`` seconds, where that is not None: by then a Pod that does
+        not fit has had its time to find room.
+
+        Parameters
+        ----------
+        what
+            Whose Pods these are, for messages.
+        n_wanted
+            How many are to run: those that do not fit are a failure where the others are too few.
+        """
+        verdicts = [(pod, judge_pod(pod)) for pod in self.pods]
+        for pod, verdict in verdicts:
             if verdict.outcome == "failed":
                 return await self._build_error(what, pod, verdict)
+        stuck = [each for each in verdicts if each[1].outcome == "unschedulable"]
+        said = "; ".join(sorted(f"{_name(pod)}: {verdict.message}" for pod, verdict in stuck))
+        self.room_left_s = self._room.left_s(said or None)
+        pods = [pod for pod, _ in verdicts]
+        if self.room_left_s == 0 and await explain_misfit(
+            self._client, self._namespace, pods, n_wanted
+        ):
+            return await self._build_error(what, *stuck[0])
         return None
 
     def _raise_if_unreachable(self) -> None:

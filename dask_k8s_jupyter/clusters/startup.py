@@ -28,9 +28,15 @@ from dask_k8s_jupyter.errors import (
 from dask_k8s_jupyter.state.view import NOT_SEEN_REASON, OPERATOR_SILENT_AFTER_S
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import KubeError
-from dask_k8s_operator.resources.kinds import EVENTS
-from dask_k8s_operator.resources.names import scheduler_name
+from dask_k8s_operator.resources.kinds import PODS
+from dask_k8s_operator.resources.names import (
+    CLUSTER_NAME_LABEL,
+    COMPONENT_LABEL,
+    WORKER,
+    scheduler_name,
+)
 
+from .fitting import ROOM_PATIENCE_S, UNSCHEDULABLE, explain_misfit, is_node_coming
 from .logs import read_failing_log
 from .signal import wait_any
 from .watched import WatchedCluster
@@ -48,7 +54,6 @@ DELETED = "Deleted"
 OPERATOR_SILENT = "OperatorSilent"
 SUSPENDED = "Suspended"
 TIME_OUT = "TimeOut"
-UNSCHEDULABLE = "Unschedulable"
 
 _ERRORS: dict[str, type[ClusterStartError]] = {
     "CrashLoopBackOff": PodCrashedError,
@@ -81,11 +86,14 @@ class Ages:
         The scheduler not fitting anywhere; 0 while it does.
     ready_s
         The scheduler being ready; 0 while it is not.
+    workers_unschedulable_s
+        Workers not fitting anywhere; 0 while they do.
     """
 
     start_s: float = 0.0
     unschedulable_s: float = 0.0
     ready_s: float = 0.0
+    workers_unschedulable_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -158,6 +166,11 @@ def _judge_workers(cluster: Resource, ages: Ages) -> Verdict:
     degraded = condition(cluster, "Degraded")
     if degraded.get("status") == "True":
         return Verdict("failed", degraded.get("reason", ""), said(cluster))
+    misfit = find_worker_misfit(cluster)
+    if misfit is not None:
+        if ages.workers_unschedulable_s >= ROOM_PATIENCE_S:
+            return Verdict("failed", UNSCHEDULABLE, misfit)
+        return Verdict("waiting", "", misfit, ROOM_PATIENCE_S - ages.workers_unschedulable_s)
     if ages.ready_s >= WORKER_GRACE_S:
         return Verdict("started", "", said(cluster))
     return Verdict("waiting", "", said(cluster), WORKER_GRACE_S - ages.ready_s)
@@ -204,9 +217,14 @@ async def wait_started(
         ages = stopwatch.read(watched.resource, grows)
         verdict = judge_start(watched.resource, ages, timeout_s, workers_too=workers_too)
         if verdict.outcome == "failed":
-            if verdict.reason == UNSCHEDULABLE and await _grows(client, watched):
-                grows = True
-                continue
+            if verdict.reason == UNSCHEDULABLE:
+                if watched.resource is not None and is_true(watched.resource, "SchedulerReady"):
+                    await raise_if_misfit(client, watched, 1)
+                    return
+                pod = scheduler_name(watched.name)
+                if await is_node_coming(client, watched.namespace, {pod}):
+                    grows = True
+                    continue
             raise await build_start_error(client, watched, verdict.reason, verdict.message)
         if verdict.message and verdict.message != said_last:
             say(verdict.message)
@@ -232,6 +250,41 @@ def said(cluster: Resource) -> str:
     return str((cluster.get("status") or {}).get("message") or "")
 
 
+def find_worker_misfit(cluster: Resource | None) -> str | None:
+    """What the operator says of workers that fit on no node; None when they are not the trouble.
+
+    Examples
+    --------
+    >>> find_worker_misfit({"status": {"conditions": []}}) is None
+    True
+    """
+    workers = condition(cluster or {}, "WorkersReady")
+    if workers.get("status") == "True" or workers.get("reason") != UNSCHEDULABLE:
+        return None
+    return workers.get("message") or "workers do not fit"
+
+
+async def raise_if_misfit(client: KubeClient, watched: WatchedCluster, wanted: int) -> None:
+    """Raise when fewer than ``wanted`` workers fit, and waiting brings no room for the others.
+
+    Raises
+    ------
+    PodDoesNotFitError
+        With the Pods that do not fit and the reason.
+    """
+    selector = f"{CLUSTER_NAME_LABEL}={watched.name},{COMPONENT_LABEL}={WORKER}"
+    try:
+        found = await client.list(PODS, watched.namespace, label_selector=selector)
+    except KubeError as error:
+        raise explain(error) from error
+    staying = [pod for pod in found.items if "deletionTimestamp" not in pod["metadata"]]
+    stuck = await explain_misfit(client, watched.namespace, staying, wanted)
+    # What was said when it began may be over by now.
+    misfit = find_worker_misfit(watched.resource)
+    if stuck is not None and misfit is not None:
+        raise await build_start_error(client, watched, UNSCHEDULABLE, f"{misfit} ({stuck})")
+
+
 class _Stopwatch:
     """Reads the ages of things that it sees begin."""
 
@@ -249,6 +302,9 @@ class _Stopwatch:
             start_s=now - self._began,
             unschedulable_s=self._age("unschedulable", unschedulable, now),
             ready_s=self._age("ready", scheduler.get("status") == "True", now),
+            workers_unschedulable_s=self._age(
+                "workers", find_worker_misfit(cluster) is not None, now
+            ),
         )
 
     def _age(self, what: str, holds: bool, now: float) -> float:
@@ -256,15 +312,6 @@ class _Stopwatch:
             self._since.pop(what, None)
             return 0.0
         return now - self._since.setdefault(what, now)
-
-
-async def _grows(client: KubeClient, watched: WatchedCluster) -> bool:
-    """Whether a cluster autoscaler has promised a node for the scheduler."""
-    selector = f"involvedObject.name={scheduler_name(watched.name)},reason=TriggeredScaleUp"
-    try:
-        return bool((await client.list(EVENTS, watched.namespace, field_selector=selector)).items)
-    except KubeError:
-        return False
 
 
 async def build_start_error(

@@ -18,6 +18,7 @@ from dask_k8s_operator.kube.errors import KubeError
 
 from . import actions
 from .checks import Command, Env, Resources, check_count
+from .display import StartDisplay
 from .events import observe_events
 from .logs import read_cluster_logs
 from .observed import Adaptivity
@@ -36,6 +37,7 @@ class Steering:
     name: str
     scheduler_info: Any
     _workers_signal: Signal
+    _display: StartDisplay
     _log_wait: Callable[[str], None]
     _sync_cluster_info: Callable[[], Any]
     _sync_cluster_info_task: asyncio.Task[None] | None
@@ -270,7 +272,12 @@ class Steering:
         def count_joined() -> int:
             return len(self.scheduler_info["workers"])
 
-        await wait_ready(self.session, count_joined, self._workers_signal, timeout_s)
+        try:
+            await wait_ready(
+                self.session, count_joined, self._workers_signal, timeout_s, self._log_wait
+            )
+        finally:
+            self._display.close()
 
 
 def _check_group(argument: str, group: str) -> str:

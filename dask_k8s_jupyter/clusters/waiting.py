@@ -13,15 +13,27 @@ from dask_k8s_jupyter.errors import StartTimeoutError, explain
 from dask_k8s_operator.kube.errors import KubeError
 from dask_k8s_operator.resources.kinds import DASK_WORKER_GROUPS
 
+from .fitting import RoomPatience
 from .session import Session
 from .signal import Signal, wait_any
-from .startup import build_start_error, condition, is_true, said
+from .startup import (
+    build_start_error,
+    condition,
+    find_worker_misfit,
+    is_true,
+    raise_if_misfit,
+    said,
+)
 
 Resource = dict[str, Any]
 
 
 async def wait_ready(
-    session: Session, count_joined: Callable[[], int], joined: Signal, timeout_s: float | None
+    session: Session,
+    count_joined: Callable[[], int],
+    joined: Signal,
+    timeout_s: float | None,
+    say: Callable[[str], None] = lambda said: None,
 ) -> None:
     """Wait until the scheduler and every worker that is asked for are ready.
 
@@ -37,6 +49,8 @@ async def wait_ready(
         Told when workers come or go.
     timeout_s
         How long; None for as long as it takes.
+    say
+        Told which workers do not fit, while there may yet be room for them.
 
     Raises
     ------
@@ -47,6 +61,7 @@ async def wait_ready(
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     watched = session.watched
+    room = RoomPatience(say)
     where = f"DaskCluster {session.namespace}/{session.name}"
     while True:
         changes = (watched.changes.next(), joined.next())
@@ -61,6 +76,9 @@ async def wait_ready(
         if degraded.get("status") == "True":
             reason = degraded.get("reason", "")
             raise await build_start_error(session.client, watched, reason, said(cluster))
+        room_s = room.left_s(find_worker_misfit(cluster))
+        if room_s == 0:
+            await raise_if_misfit(session.client, watched, wanted)
         left_s = None if deadline is None else deadline - time.monotonic()
         if left_s is not None and left_s <= 0:
             ready = (cluster.get("status") or {}).get("workers", {}).get("ready", 0)
@@ -69,7 +87,8 @@ async def wait_ready(
                 f"{sentence}; {said(cluster)}" if said(cluster) else sentence,
                 fix="Wait longer with `timeout=`, or ask for fewer workers",
             )
-        await wait_any(*changes, timeout_s=left_s)
+        waits = [each for each in (left_s, room_s) if each is not None]
+        await wait_any(*changes, timeout_s=min(waits, default=None))
 
 
 def is_as_wanted(cluster: Resource, wanted: int) -> bool:

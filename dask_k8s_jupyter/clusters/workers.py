@@ -14,9 +14,17 @@ from distributed.objects import SchedulerInfo
 
 from dask_k8s_jupyter.errors import StartTimeoutError
 
+from .fitting import RoomPatience
 from .session import Session
 from .signal import Signal, wait_any
-from .startup import build_start_error, condition, is_true, said
+from .startup import (
+    build_start_error,
+    condition,
+    find_worker_misfit,
+    is_true,
+    raise_if_misfit,
+    said,
+)
 from .watched import WatchedCluster
 
 # A worker joins first and says a moment later that it runs, which the scheduler tells nobody.
@@ -28,7 +36,12 @@ CRASH_PATIENCE_S = 5.0
 
 
 async def wait_for_workers(
-    session: Session, scheduler: Any, joined: Signal, n_workers: int, timeout_s: float | None
+    session: Session,
+    scheduler: Any,
+    joined: Signal,
+    n_workers: int,
+    timeout_s: float | None,
+    say: Callable[[str], None] = lambda said: None,
 ) -> SchedulerInfo:
     """Wait until the scheduler has ``n_workers`` running workers; returns what it says of itself.
 
@@ -44,6 +57,8 @@ async def wait_for_workers(
         How many.
     timeout_s
         How long; None for as long as it takes.
+    say
+        Told which workers do not fit, while there may yet be room for them.
 
     Raises
     ------
@@ -53,7 +68,7 @@ async def wait_for_workers(
         When time is up.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    patience = CrashPatience()
+    patience, room = CrashPatience(), RoomPatience(say)
     while True:
         changes = (joined.next(), session.watched.changes.next())
         info = SchedulerInfo(await scheduler.identity())
@@ -63,10 +78,13 @@ async def wait_for_workers(
         patience_s = patience.left_s(session.watched.resource)
         if patience_s == 0:
             await _raise_if_degraded(session)
+        room_s = room.left_s(find_worker_misfit(session.watched.resource))
+        if room_s == 0:
+            await raise_if_misfit(session.client, session.watched, n_workers)
         left_s = None if deadline is None else deadline - time.monotonic()
         if left_s is not None and left_s <= 0:
             raise _build_timeout(session, running, n_workers, timeout_s)
-        waits = (left_s, patience_s or None, SETTLE_S if is_settling else None)
+        waits = (left_s, patience_s or None, room_s, SETTLE_S if is_settling else None)
         await wait_any(*changes, timeout_s=min((w for w in waits if w is not None), default=None))
 
 

@@ -132,6 +132,43 @@ async def test_a_quota_that_is_full(
     await wait_until(is_empty, what="its Pods go with it")
 
 
+async def test_a_worker_that_fits_nowhere_ends_the_start(
+    namespace: str, dask_image: str, left_behind: Callable[[], Any]
+) -> None:
+    said = await _fail(
+        errors.PodDoesNotFitError,
+        name="demo",
+        namespace=namespace,
+        image=dask_image,
+        n_workers=1,
+        worker_resources={"requests": {"memory": "100Ti"}},
+    )
+    assert f"DaskCluster {namespace}/demo cannot start: 1 Pod does not fit" in said
+    assert "Insufficient memory" in said
+    assert "(demo-default-worker-" in said
+    assert await left_behind() == []
+
+
+async def test_workers_that_fit_nowhere_end_the_waits_for_all_of_them(
+    namespace: str, dask_image: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with KubeCluster(
+        name="demo", namespace=namespace, image=dask_image, n_workers=1, asynchronous=True
+    ) as cluster:
+        await cluster.add_worker_group(
+            "huge", n_workers=1, resources={"requests": {"memory": "100Ti"}}
+        )
+        began = time.monotonic()
+        with pytest.raises(errors.PodDoesNotFitError, match=r"Insufficient .*\(demo-huge-worker-"):
+            await cluster.wait()
+        with pytest.raises(errors.PodDoesNotFitError, match="Insufficient memory"):
+            await cluster.wait_for_workers(2)
+        assert time.monotonic() - began < SOON_S
+        # The worker that fits is all that is asked for here.
+        await cluster.wait_for_workers(1, timeout=SOON_S)
+    assert "1 Pod does not fit: " in capsys.readouterr().out
+
+
 async def test_workers_that_crash_later_end_the_wait_for_them(
     namespace: str, dask_image: str
 ) -> None:

@@ -11,7 +11,12 @@ from dask_k8s_jupyter.clusters import joining
 from dask_k8s_jupyter.clusters.joining import JoiningWorkers
 from dask_k8s_jupyter.clusters.signal import Signal, wait_any
 from dask_k8s_jupyter.clusters.workers import CRASH_PATIENCE_S, SETTLE_S, CrashPatience
-from dask_k8s_jupyter.errors import InvalidSpecError, PodCrashedError, StartTimeoutError
+from dask_k8s_jupyter.errors import (
+    InvalidSpecError,
+    PodCrashedError,
+    PodDoesNotFitError,
+    StartTimeoutError,
+)
 
 
 class Told:
@@ -49,8 +54,11 @@ class Pods:
     def __init__(self) -> None:
         self.changes = Signal()
         self.failure: Exception | None = None
+        self.room_left_s: float | None = None
+        self.wanted = 0
 
-    async def find_failed(self, what: str) -> Exception | None:
+    async def find_failed(self, what: str, n_wanted: int) -> Exception | None:
+        self.wanted = n_wanted
         return self.failure
 
 
@@ -115,6 +123,18 @@ async def test_a_pod_that_cannot_start_ends_the_wait() -> None:
     pods.changes.tell()
     with pytest.raises(PodCrashedError, match="out of licences"):
         await asyncio.wait_for(waiting, 60)
+
+
+async def test_a_pod_that_does_not_fit_is_looked_at_again_when_it_has_had_its_time(
+    pauses: list[float | None],
+) -> None:
+    cluster, pods = Cluster(), Pods()
+    pods.room_left_s = 0.001
+    waiting = await start_waiting(cluster, pods)
+    pods.failure = PodDoesNotFitError("Insufficient memory")
+    with pytest.raises(PodDoesNotFitError, match="Insufficient memory"):
+        await asyncio.wait_for(waiting, 60)
+    assert (pauses, pods.wanted) == ([0.001], 2)
 
 
 async def test_time_that_is_up_says_how_many_have_joined() -> None:

@@ -19,6 +19,7 @@ def cluster(
     seen: bool = True,
     deleted: bool = False,
     suspended: bool = False,
+    workers: str = "WorkersStarting",
 ) -> dict[str, Any]:
     """A DaskCluster whose scheduler is ready (None) or not for a reason."""
     conditions = [
@@ -31,6 +32,12 @@ def cluster(
             "type": "Degraded",
             "status": "True" if degraded else "False",
             "reason": degraded or "Working",
+        },
+        {
+            "type": "WorkersReady",
+            "status": "False",
+            "reason": workers,
+            "message": "1 Pod does not fit" if workers == "Unschedulable" else "",
         },
         {"type": "Suspended", "status": str(suspended), "reason": "Suspended"},
     ]
@@ -83,6 +90,31 @@ def cluster(
             "CommandNotFound",
         ),
         (cluster(degraded="CrashLoopBackOff", running=1), Ages(3), "started", ""),
+        # A worker that does not fit has time until an autoscaler of nodes has had its look.
+        (
+            cluster(workers="Unschedulable"),
+            Ages(20, ready_s=9, workers_unschedulable_s=8),
+            "waiting",
+            "",
+        ),
+        (
+            cluster(workers="Unschedulable"),
+            Ages(20, ready_s=13, workers_unschedulable_s=12),
+            "failed",
+            "Unschedulable",
+        ),
+        (
+            cluster(workers="Unschedulable", running=1),
+            Ages(20, ready_s=13, workers_unschedulable_s=12),
+            "started",
+            "",
+        ),
+        (
+            cluster(workers="Unschedulable", replicas=0),
+            Ages(20, ready_s=13, workers_unschedulable_s=12),
+            "started",
+            "",
+        ),
     ],
 )
 def test_verdicts(observed: dict[str, Any] | None, ages: Ages, outcome: str, reason: str) -> None:
@@ -93,6 +125,9 @@ def test_verdicts(observed: dict[str, Any] | None, ages: Ages, outcome: str, rea
 def test_workers_of_a_cluster_that_we_only_connect_to_are_not_our_failure() -> None:
     observed = cluster(degraded="CommandNotFound")
     assert judge_start(observed, Ages(3), 60, workers_too=False).outcome == "started"
+    observed = cluster(workers="Unschedulable")
+    ages = Ages(20, ready_s=13, workers_unschedulable_s=12)
+    assert judge_start(observed, ages, 60, workers_too=False).outcome == "started"
 
 
 @pytest.mark.parametrize(
@@ -103,6 +138,7 @@ def test_workers_of_a_cluster_that_we_only_connect_to_are_not_our_failure() -> N
         (cluster("Unschedulable"), Ages(2, 1), 4),
         (cluster("Unschedulable"), Ages(59, 1), 1),
         (cluster(), Ages(3, ready_s=1), 2),
+        (cluster(workers="Unschedulable"), Ages(3, ready_s=1, workers_unschedulable_s=1), 11),
     ],
 )
 def test_a_wait_ends_when_its_time_is_up_though_nothing_happens(

@@ -1,7 +1,8 @@
 """Shows how a start goes: live in a terminal, a line for each step elsewhere, nothing when quiet.
 
-Guarantees that what is done stays on the screen, and what is waited for stands below it with its
-reason. Refuses to draw in a notebook where the panel does.
+Guarantees that what is done and what is noted stays on the screen, and what is waited for stands
+below it with its reason, until ``close``: nothing draws after that. Refuses to draw in a notebook
+where the panel does.
 """
 
 from __future__ import annotations
@@ -82,6 +83,20 @@ class StartDisplay:
             self._terminal().print(line, soft_wrap=True)
         else:
             print(step, flush=True)
+
+    def note(self, words: str) -> None:
+        """Say what is no step and no wait, and stays; at any time."""
+        from rich.text import Text
+
+        line = Text.assemble(("! ", "yellow"), words)
+        self.lines.append(line)
+        if self._is_hidden():
+            return
+        if self._terminal().is_terminal:
+            # Above what is waited for, where there is a wait.
+            self._terminal().print(line, soft_wrap=True)
+        else:
+            print(words, flush=True)
 
     def close(self) -> None:
         """Take away what was waited for."""

@@ -293,7 +293,7 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
         keeps = self.session.settings.keep_on_failure and isinstance(error, Exception)
         if keeps and self.status != Status.closed:
             where = f"{self.namespace}/{self.name}"
-            self._log_wait(f"DaskCluster {where} stays: `dask-k8s delete {self.name}` deletes it")
+            self._log_note(f"DaskCluster {where} stays: `dask-k8s delete {self.name}` deletes it")
         return not keeps
 
     async def _begin(self) -> None:
@@ -311,7 +311,7 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
         else:
             shown = self.security.get_connection_args("client")
             self.scheduler_comm = rpc(f"tls://{host}:{port}", connection_args=shown)
-        self._version_check = VersionCheck(f"{self.namespace}/{self.name}", self._log_wait)
+        self._version_check = VersionCheck(f"{self.namespace}/{self.name}", self._log_note)
         await super()._start()
         await self._version_check.check(self.scheduler_comm, self.scheduler_info["workers"])
         close_at_exit(self)
@@ -352,6 +352,11 @@ class KubeCluster(Steering, FollowedWorkers, ObservedWorkers, SchedulerJupyter, 
     def _log_wait(self, reason: str) -> None:
         self._cluster_manager_logs.append((datetime.now(), reason))
         self._display.wait(reason)
+
+    def _log_note(self, words: str) -> None:
+        self._cluster_manager_logs.append((datetime.now(), words))
+        self._display.note(words)
+        self._panel.note(words)
 
     def _widget(self) -> Any:
         return self._panel.widget()

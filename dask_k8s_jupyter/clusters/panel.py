@@ -70,6 +70,11 @@ class Panel:
                 logger.info("ipywidgets cannot be imported: the cluster shows itself as text")
         return self._widget
 
+    def note(self, words: str) -> None:
+        """Say something that stays, where the panel is shown."""
+        if self._widget is not None:
+            self._widget.note(words)
+
     async def close(self, state: str) -> None:
         """Stop following; the panel stays, and says that it is over."""
         if self._widget is not None:

@@ -265,7 +265,10 @@ class Steering:
         client = self.session.client
         await actions.suspend_cluster(client, self.namespace, self.name, suspend=False)
         await wait_seen(self.session, suspend=False)
-        await self.session.wait_ready(self._log_wait)
+        try:
+            await self.session.wait_ready(self._log_wait)
+        finally:
+            self._display.close()
         self._sync_cluster_info_task = asyncio.ensure_future(self._sync_cluster_info())
 
     async def _wait(self, timeout_s: float | None) -> None:

@@ -167,7 +167,7 @@ class VersionCheck:
     cluster
         What it is called: ``namespace/name``.
     say
-        Told what differs, for the display.
+        Told what differs in one line, for the display; the warning says what to change as well.
 
     Examples
     --------
@@ -202,8 +202,9 @@ class VersionCheck:
         mismatch = describe_mismatch(ours, theirs)
         if mismatch and not self._has_warned:
             self._has_warned = True
-            silence_distributed(find_differences(ours, theirs))
-            self._say(mismatch)
+            differences = find_differences(ours, theirs)
+            silence_distributed(differences)
+            self._say(f"Versions differ: {'; '.join(str(d) for d in differences if d.matters)}")
             warnings.warn(
                 f"DaskCluster {self._cluster}: {mismatch}", VersionMismatchWarning, stacklevel=2
             )

@@ -30,7 +30,15 @@ from dask_k8s_jupyter.state import (
 )
 
 from .controls import Controls
-from .render import STYLE, render_details, render_head, render_log, render_progress, render_said
+from .render import (
+    STYLE,
+    render_details,
+    render_head,
+    render_log,
+    render_note,
+    render_progress,
+    render_said,
+)
 
 Outcome = Any
 
@@ -107,10 +115,10 @@ class ClusterPanel(ipywidgets.VBox):  # type: ignore[misc]  # it has no types
         self._problem: Problem | None = getattr(source, "problem", None)
         self._failure: str | None = None
         self._over: str | None = None
-        self._head, self._details, self._progress, self._said, self._log = (
-            ipywidgets.HTML() for _ in range(5)
+        self._head, self._details, self._progress, self._said, self._note, self._log = (
+            ipywidgets.HTML() for _ in range(6)
         )
-        self._log.layout.display = "none"
+        self._note.layout.display = self._log.layout.display = "none"
         self._controls = Controls(
             scale=lambda count: self._act(actions.scale, count),
             adapt=lambda minimum, maximum: self._act(actions.adapt, minimum, maximum),
@@ -119,7 +127,7 @@ class ClusterPanel(ipywidgets.VBox):  # type: ignore[misc]  # it has no types
             close_deletes=actions.close_deletes,
             lock=self._lock,
         )
-        drawn = [self._head, self._details, self._progress, self._said]
+        drawn = [self._head, self._details, self._progress, self._said, self._note]
         super().__init__([ipywidgets.HTML(STYLE), *drawn, self._controls.box, self._log])
         self.add_class("dask-k8s-panel")
         self._unsubscribe = source.subscribe(self._on_change)
@@ -136,6 +144,12 @@ class ClusterPanel(ipywidgets.VBox):  # type: ignore[misc]  # it has no types
             self._controls.disable()
             self._draw()
         self._unsubscribe()
+
+    def note(self, words: str) -> None:
+        """Say something in a line that stays, also after the end; the next note takes its place."""
+        with self._lock:
+            self._note.value = render_note(words)
+            self._note.layout.display = ""
 
     def _on_change(self, change: Change) -> None:
         if isinstance(change, ProblemChanged):

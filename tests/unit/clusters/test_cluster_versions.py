@@ -108,6 +108,9 @@ async def test_there_is_one_warning_however_much_differs() -> None:
     assert len(said) == 1
     assert "3.13 in the workers of demo-default" in said[0]
     assert "2024.1.0 in the scheduler" in said[0]
+    # One line, beside the warning that says what to change.
+    assert said[0].startswith("Versions differ: Python 3.11 here, ")
+    assert "pip install" not in said[0]
 
 
 JANUARY = {**HERE, "dask": "2024.1", "distributed": "2024.1"}

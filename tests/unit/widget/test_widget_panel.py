@@ -234,6 +234,20 @@ def test_a_problem_is_said_until_it_is_over():
     assert "2 Pods do not fit" in scene.text
 
 
+def test_a_note_is_one_line_and_stays():
+    scene = Scene(make_view())
+    assert scene.panel._note.layout.display == "none"
+    words = "Versions differ: dask 2 here, <1> in the scheduler"
+    scene.panel.note(words)
+    scene.show(make_view(ready=2))
+    scene.panel.freeze("closed")
+    assert scene.panel._note.layout.display == ""
+    drawn = scene.panel._note.value
+    assert drawn.count("Versions differ: dask 2 here, &lt;1&gt; in the scheduler") == 2
+    assert 'class="dask-k8s-note"' in drawn
+    assert 'title="Versions differ' in drawn
+
+
 class TestTheDashboard:
     def test_is_reached_through_the_notebook_server(self, monkeypatch):
         monkeypatch.setenv("DASK_K8S_JUPYTER_BASE_URL", "/notebook/default/demo/")

@@ -22,6 +22,7 @@ from dask_k8s_jupyter import KubeCluster
 from dask_k8s_jupyter.local import LocalKubernetes
 from dask_k8s_operator.kube.transport import Transport
 
+from .promises import Promises
 from .ratios import measure_ratio
 
 IDLE_S = 30.0
@@ -77,27 +78,26 @@ def count_requests_while_idle() -> Counter[str]:
     return while_idle
 
 
-def main(runs: int) -> None:
-    """Measure and print."""
+def main(runs: int) -> int:
+    """Measure and print; 1 when a promise is not kept."""
+    promises = Promises()
     for statement in ("import dask_k8s_jupyter", "from dask_k8s_jupyter import KubeCluster"):
         imports = measure_ratio(
             lambda text=statement: run_python(text),  # type: ignore[misc]
             lambda: run_python("import distributed"),
             runs,
         )
-        print(imports.describe(f"{statement} / import distributed", 1.2), flush=True)
+        promises.say_ratio(f"{statement} / import distributed", imports, 1.2)
     with LocalKubernetes.in_thread(operator=True) as kube:
         os.environ["KUBECONFIG"] = str(kube.kubeconfig)
         starts = measure_ratio(compute_on_kubernetes, compute_locally, runs)
-        print(starts.describe("KubeCluster(2) / LocalCluster(2) to the first result", 4.0))
+        promises.say_ratio("KubeCluster(2) / LocalCluster(2) to the first result", starts, 4.0)
         asked = count_requests_while_idle()
     others = sum(asked.values()) - asked["watch"]
-    verdict = "kept" if not others else "NOT KEPT"
-    print(
-        f"requests in {IDLE_S:g} s beside an idle cluster: {dict(asked)}; "
-        f"promised none but watches: {verdict}"
-    )
+    seen = f"requests in {IDLE_S:g} s beside an idle cluster: {dict(asked)}"
+    promises.judge(f"{seen}; promised none but watches", is_kept=not others)
+    return promises.exit_code
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5))

@@ -44,9 +44,11 @@ from dask_k8s_operator.resources.kinds import (
 
 from . import looks
 from .local import start_server
+from .promises import Promises
 from .ratios import Ratio
 from .workload import NOWHERE, build_bare_pods, build_cluster, build_placement, count_writes
 
+PROMISES = Promises()
 CONCURRENCY = 50
 TIME_LIMIT_S = 300.0
 WORKERS = "dask.org/component=worker"
@@ -197,10 +199,10 @@ async def measure_scaling(bench: Bench, workers: int, runs: int) -> None:
             up.append((up_s, await bench.loop_s(creations(bench, pods), bare, workers)))
             await bench.settle(bare)
             down.append((down_s, await bench.loop_s(deletions(bench, pods), bare, 0)))
-    say_ratio(f"0 -> {workers} / a bare loop of POSTs", up, 1.5)
-    say_ratio(f"{workers} -> 0 / a bare loop of DELETEs", down, 1.5)
-    say("writes a worker, up", statistics.median(writes[::2]), 1.05, "")
-    say("writes a worker, down", statistics.median(writes[1::2]), 1.05, "")
+    PROMISES.say_ratio(f"0 -> {workers} / a bare loop of POSTs", build_ratio(up), 1.5)
+    PROMISES.say_ratio(f"{workers} -> 0 / a bare loop of DELETEs", build_ratio(down), 1.5)
+    PROMISES.say("writes a worker, up", statistics.median(writes[::2]), 1.05, "")
+    PROMISES.say("writes a worker, down", statistics.median(writes[1::2]), 1.05, "")
 
 
 def creations(bench: Bench, pods: list[dict[str, Any]]) -> Iterable[Awaitable[Any]]:
@@ -241,7 +243,7 @@ async def measure_reaction(bench: Bench, tries: int = 15) -> None:
     seen_ms, post = statistics.median(delays_ms), statistics.median(posts_ms)
     print(f"from a scale to the first Pod, as watches see both, median: {seen_ms:.2f} ms")
     print(f"from the POST of a Pod to its event, median: {post:.2f} ms")
-    say("from a scale to the first POST, median", seen_ms - post, 10.0, " ms")
+    PROMISES.say("from a scale to the first POST, median", seen_ms - post, 10.0, " ms")
     async with bench.pods(WORKERS) as pods:
         await bench.scale_s("big", pods, 0)
 
@@ -264,7 +266,7 @@ async def measure_idleness(bench: Bench, clusters: int = 50, quiet_s: float = 30
     before = await bench.calls(*verbs)
     await asyncio.sleep(quiet_s)
     asked = await bench.calls(*verbs) - before
-    say(f"requests in {quiet_s:g} s beside {clusters} idle clusters", asked, 0.0, "")
+    PROMISES.say(f"requests in {quiet_s:g} s beside {clusters} idle clusters", asked, 0.0, "")
 
 
 async def measure_memory(bench: Bench, workers: int, clusters: int = 20) -> None:
@@ -275,7 +277,9 @@ async def measure_memory(bench: Bench, workers: int, clusters: int = 20) -> None
             await bench.scale(f"idle-{number}", each)
         await until(lambda: len(pods.objects) == each * clusters)
         rss_mb = (await bench.numbers())["process_resident_memory_bytes"] / 1e6
-        say(f"RSS with {each * clusters} workers in {clusters} clusters", rss_mb, 100.0, " MB")
+        PROMISES.say(
+            f"RSS with {each * clusters} workers in {clusters} clusters", rss_mb, 100.0, " MB"
+        )
         for number in range(clusters):
             await bench.scale(f"idle-{number}", 0)
         await until(lambda: not pods.objects)
@@ -286,19 +290,14 @@ def measure_growth(counts: tuple[int, ...]) -> None:
     costs_ms = looks.measure(counts)
     for count, cost_ms in zip(counts, costs_ms, strict=True):
         print(f"CPU of the looks at a changed cluster beside {count} others: {cost_ms:.2f} ms")
-    say("CPU beside the most / beside the fewest", costs_ms[-1] / costs_ms[0], 1.1, " times")
+    PROMISES.say(
+        "CPU beside the most / beside the fewest", costs_ms[-1] / costs_ms[0], 1.1, " times"
+    )
 
 
-def say_ratio(what: str, pairs: list[tuple[float, float]], limit: float) -> None:
-    """Print a ratio and whether its promise is kept."""
-    ratio = Ratio(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs))
-    print(ratio.describe(what, limit), flush=True)
-
-
-def say(what: str, value: float, limit: float, unit: str) -> None:
-    """Print a number and whether its promise is kept."""
-    verdict = "kept" if value <= limit else "NOT KEPT"
-    print(f"{what}: {value:.2f}{unit}; promised at most {limit:g}{unit}: {verdict}", flush=True)
+def build_ratio(pairs: list[tuple[float, float]]) -> Ratio:
+    """Build the ratio of seconds that were measured pair by pair, ours first."""
+    return Ratio(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs))
 
 
 @contextlib.asynccontextmanager
@@ -346,8 +345,8 @@ async def measure(kubeconfig: str, options: argparse.Namespace, placement: dict[
         await measure_memory(bench, 2 * options.workers)
 
 
-def main() -> None:
-    """Entry point."""
+def main() -> int:
+    """Entry point; 1 when a promise is not kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.operator", description=__doc__)
     parser.add_argument("--kube", choices=["local", "current"], default="local")
     parser.add_argument("--workers", type=int, default=1000)
@@ -360,14 +359,15 @@ def main() -> None:
     if options.kube == "current":
         placement = build_placement(options.node_selector, options.toleration)
         asyncio.run(measure(os.environ["KUBECONFIG"], options, placement))
-        return
+        return PROMISES.exit_code
     server = start_server()
     try:
         asyncio.run(measure(server.kubeconfig, options, NOWHERE))
     finally:
         server.process.terminate()
         server.process.wait(20)
+    return PROMISES.exit_code
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -20,6 +20,7 @@ from dask_k8s_operator.kube import KubeClient, PortForward
 from dask_k8s_operator.kube.errors import ApiError
 from dask_k8s_operator.resources.kinds import PODS
 
+from .promises import Promises
 from .ratios import measure_ratio
 
 PORT = 8786
@@ -114,8 +115,9 @@ def run_loop() -> Iterator[Callable[..., object]]:
         loop.close()
 
 
-def main(runs: int) -> None:
-    """Measure and print both directions."""
+def main(runs: int) -> int:
+    """Measure and print both directions; 1 when a promise is not kept."""
+    promises = Promises()
     pod, image = f"bench-{uuid.uuid4().hex[:8]}", os.environ["DASK_TEST_IMAGE"]
     with run_loop() as run:
         client = run(KubeClient.connect())
@@ -132,12 +134,13 @@ def main(runs: int) -> None:
                         lambda to=direction: transfer(to, kubectls),  # type: ignore[misc]
                         runs,
                     )
-                    print(ratio.describe(f"{what}: our tunnel / kubectl port-forward", 1 / 1.5))
+                    promises.say_ratio(f"{what}: our tunnel / kubectl port-forward", ratio, 1 / 1.5)
             run(tunnel.close())
         finally:
             run(client.delete(PODS, pod, client.namespace))
             run(client.close())
+    return promises.exit_code
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 3))

@@ -264,7 +264,7 @@ def _build_pod(
     spec.setdefault("restartPolicy", "Never")
     spec["containers"][0].setdefault("name", f"dask-{component}")
     for each in build_env(env):
-        _set_env(spec["containers"][0], each["name"], each["value"])
+        _put_env(spec["containers"][0], each)
     spec["tolerations"] = [
         *(spec.get("tolerations") or []),
         *(
@@ -293,8 +293,12 @@ def _add_affinity(spec: Manifest, component: str, affinity: str) -> None:
 
 
 def _set_env(container: Manifest, name: str, value: Any) -> None:
-    others = [each for each in container.get("env") or [] if each.get("name") != name]
-    container["env"] = [*others, {"name": name, "value": value}]
+    _put_env(container, {"name": name, "value": value})
+
+
+def _put_env(container: Manifest, item: Manifest) -> None:
+    others = [each for each in container.get("env") or [] if each.get("name") != item["name"]]
+    container["env"] = [*others, item]
 
 
 def _labels(cluster: str, component: str) -> Manifest:

@@ -105,6 +105,8 @@ class KubeCluster(Sizing, JoiningWorkers, SpecCluster):  # type: ignore[misc]
     ------
     DaskKubernetesError
         When it cannot start; see ``dask_k8s_jupyter.errors`` for the tree.
+    InvalidSpecError
+        When an argument is not valid (a ValueError); nothing has been created then.
 
     Examples
     --------

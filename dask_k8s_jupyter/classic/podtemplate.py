@@ -93,7 +93,8 @@ def read_pod_template(argument: str, source: Any) -> PodTemplate:
         raise InvalidSpecError(f"{argument}: spec.containers needs at least one container")
     if not all(isinstance(container, Mapping) for container in containers):
         raise InvalidSpecError(f"{argument}: spec.containers should be a list of dicts")
-    template.setdefault("metadata", PodTemplate())
+    if not isinstance(template.setdefault("metadata", PodTemplate()), Mapping):
+        raise InvalidSpecError(f"{argument}: metadata should be a dict")
     return template
 
 
@@ -131,8 +132,8 @@ def _read_yaml(argument: str, source: Any) -> Any:
             return yaml.safe_load(text)
         path = Path(os.path.expandvars(source)).expanduser()
         return yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        what = source if text is None else "the text"
+    except (OSError, RuntimeError, ValueError, yaml.YAMLError) as error:
+        what = repr(source) if text is None else "the text"
         raise InvalidSpecError(f"{argument}: {what} cannot be read: {error}") from error
 
 

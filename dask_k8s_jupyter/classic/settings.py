@@ -6,14 +6,25 @@ Refuses to ask Kubernetes anything.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from dask.utils import parse_timedelta
 
 from dask_k8s_jupyter import config
-from dask_k8s_jupyter.clusters.checks import SERVICE_TYPES, build_env, check_count, check_name
+from dask_k8s_jupyter.clusters.checks import (
+    SERVICE_TYPES,
+    build_env,
+    check_count,
+    check_name,
+    check_namespace,
+    check_port,
+    check_seconds,
+    check_text,
+)
 from dask_k8s_jupyter.clusters.settings import build_name
 from dask_k8s_jupyter.errors import InvalidSpecError
 
@@ -123,18 +134,18 @@ def resolve_classic_settings(
     worker = None if connects else _read_worker_template(pod_template)
     return ClassicSettings(
         name=_resolve_name(name),
-        namespace=config.get("namespace", namespace),
+        namespace=check_namespace(config.get("namespace", namespace)),
         worker=worker,
         scheduler=_read_scheduler_template(scheduler_pod_template, worker),
         n_workers=check_count("n_workers", config.get("count.start", n_workers)),
         env=_resolve_env(env),
         deploy_mode=_check_one("deploy_mode", config.get("deploy-mode", deploy_mode), DEPLOY_MODES),
-        host=config.get("host", host),
-        port=check_count("port", config.get("port", port)),
-        interface=config.get("interface", interface),
-        dashboard_address=config.get("dashboard-address", dashboard_address),
+        host=check_text("host", config.get("host", host)),
+        port=_resolve_port(port),
+        interface=_resolve_interface(interface),
+        dashboard_address=_resolve_dashboard_address(dashboard_address),
         protocol=_resolve_protocol(protocol),
-        idle_timeout=_build_timeout(config.get("idle-timeout", idle_timeout)),
+        idle_timeout=_resolve_idle_timeout(idle_timeout),
         owner_timeout_s=_resolve_owner_timeout() if ends_with_owner else None,
         affinity=_check_one("apply_default_affinity", apply_default_affinity, AFFINITIES),
         service_type=_resolve_service_type(),
@@ -159,6 +170,23 @@ def _resolve_env(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return env
 
 
+def _resolve_port(given: int | None) -> int:
+    port = check_count("port", config.get("port", given))
+    return port and check_port("port", port)
+
+
+def _resolve_interface(given: str | None) -> str | None:
+    interface = config.get("interface", given)
+    return None if interface is None else check_text("interface", interface)
+
+
+def _resolve_dashboard_address(given: Any) -> str:
+    address = config.get("dashboard-address", given)
+    if isinstance(address, int):
+        return f":{address and check_port('dashboard_address', address)}"
+    return check_text("dashboard_address", address)
+
+
 def _resolve_protocol(given: str | None) -> str:
     scheme = str(config.get("protocol", given)).split("://")[0]
     return _check_one("protocol", scheme, ("tcp", "tls"))
@@ -170,18 +198,23 @@ def _resolve_service_type() -> str:
 
 
 def _resolve_owner_timeout() -> float | None:
-    said = config.get("owner-timeout")
-    if not said:
+    return _parse_time("kubernetes.owner-timeout", config.get("owner-timeout"))
+
+
+def _parse_time(argument: str, said: Any) -> float | None:
+    """Read seconds, or text such as ``"5 minutes"``; None for what is empty or 0: never."""
+    if isinstance(said, timedelta):
+        said = said.total_seconds()
+    if said is None or said == "" or said == 0:
         return None
     try:
-        timeout_s = float(parse_timedelta(said, default="s"))
-    except (AttributeError, KeyError, TypeError, ValueError):
-        timeout_s = -1.0
-    if timeout_s <= 0:
-        raise InvalidSpecError(
-            f"kubernetes.owner-timeout: a time such as '5 minutes' is needed, not {said!r}"
-        )
-    return timeout_s
+        is_time = isinstance(said, (str, int, float)) and not isinstance(said, bool)
+        time_s = float(parse_timedelta(said, default="s")) if is_time else -1.0
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
+        time_s = -1.0
+    if time_s < 0 or not math.isfinite(time_s):
+        raise InvalidSpecError(f"{argument}: a time such as '5 minutes' is needed, not {said!r}")
+    return time_s or None
 
 
 def _read_worker_template(given: Any) -> PodTemplate:
@@ -212,16 +245,12 @@ def _check_one(argument: str, value: Any, known: tuple[str, ...]) -> str:
     return str(value)
 
 
-def _build_timeout(idle_timeout: Any) -> str | None:
-    if not idle_timeout:
-        return None
-    return f"{idle_timeout} s" if isinstance(idle_timeout, (int, float)) else str(idle_timeout)
+def _resolve_idle_timeout(given: Any) -> str | None:
+    timeout_s = _parse_time("idle_timeout", config.get("idle-timeout", given))
+    return None if timeout_s is None else f"{timeout_s:.12g} s"
 
 
 def _resolve_wait_timeout(given: Any) -> float | None:
+    argument = "scheduler_service_wait_timeout"
     timeout = config.get("scheduler-service-wait-timeout", given)
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout < 0:
-        raise InvalidSpecError(
-            f"scheduler_service_wait_timeout: seconds, 0 or more, are needed, not {timeout!r}"
-        )
-    return float(timeout) or None
+    return check_seconds(argument, timeout, may_be_zero=True) or None

@@ -8,6 +8,7 @@ Refuses to repair: a person wrote it, a person mends it.
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +21,11 @@ SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 # What a container may ask for besides things with a domain, such as nvidia.com/gpu.
 NATIVE_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 MAX_PORT = 65535
+# The name of an environment variable, as Kubernetes takes it since 1.32: printable ASCII but "=".
+_ENV_NAME = re.compile(r"[ -<>-~]+")
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 
 Manifest = dict[str, Any]
 Env = Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
@@ -35,6 +41,54 @@ def check_name(argument: str, name: str, max_length: int = names.MAX_CLUSTER_NAM
     if complaint:
         raise InvalidSpecError(f"{argument}: {complaint}")
     return name
+
+
+def check_namespace(namespace: str | None) -> str | None:
+    """Return the name of a namespace, or None for None, or raise InvalidSpecError."""
+    return None if namespace is None else check_name("namespace", namespace, names.MAX_NAME_LENGTH)
+
+
+def check_text(argument: str, text: str) -> str:
+    """Return a text that is not empty, or raise InvalidSpecError."""
+    if not isinstance(text, str) or not text:
+        raise InvalidSpecError(f"{argument}: a text is needed, not {text!r}")
+    return text
+
+
+def is_subdomain(name: str) -> bool:
+    """Whether a name is lower-case words with dots between, as of a domain.
+
+    Examples
+    --------
+    >>> is_subdomain("nvidia.com"), is_subdomain("nvidia..com")
+    (True, False)
+    """
+    return len(name) <= 253 and _SUBDOMAIN.fullmatch(name) is not None
+
+
+def is_label_name(name: str) -> bool:
+    """Whether Kubernetes takes a name, without a domain, for a label or its value.
+
+    Examples
+    --------
+    >>> is_label_name("node_2"), is_label_name("-")
+    (True, False)
+    """
+    return len(name) <= names.MAX_NAME_LENGTH and _LABEL_NAME.fullmatch(name) is not None
+
+
+def is_qualified_name(key: object) -> bool:
+    """Whether Kubernetes takes a key, with a domain in front or without one.
+
+    Examples
+    --------
+    >>> is_qualified_name("nvidia.com/gpu"), is_qualified_name("/")
+    (True, False)
+    """
+    if not isinstance(key, str):
+        return False
+    domain, slash, name = key.rpartition("/")
+    return is_label_name(name) and (not slash or is_subdomain(domain))
 
 
 def check_count(argument: str, count: int) -> int:
@@ -147,8 +201,12 @@ def build_env(env: Env, argument: str = "env") -> list[Manifest]:
         items = [dict(item) if isinstance(item, Mapping) else {} for item in env]
     for item in items:
         name = item.get("name")
-        if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+        if not isinstance(name, str) or not name:
             raise _bad_env(argument, env)
+        if not _ENV_NAME.fullmatch(name):
+            raise InvalidSpecError(
+                f"{argument}: {name!r} cannot be a variable's name; use letters, digits and '_'"
+            )
         if "value" not in item:
             continue
         if item["value"] is None or isinstance(item["value"], (Mapping, list, tuple, set)):
@@ -185,19 +243,32 @@ def _check_amount(where: str, resource: object, amount: Any) -> str:
     is_known = isinstance(resource, str) and (
         resource in NATIVE_RESOURCES or resource.startswith("hugepages-") or "/" in resource
     )
-    if not is_known:
+    if not is_known or not is_qualified_name(resource):
         known = ", ".join(NATIVE_RESOURCES)
         raise InvalidSpecError(f"{where} is unknown; there are {known}, and nvidia.com/gpu's like")
     number = None if isinstance(amount, bool) else parse_quantity(amount)
     if number is None or number < 0 or not math.isfinite(number):
         raise InvalidSpecError(f"{where} is {amount!r}; write 2, 500m, 4Gi or 512Mi")
+    if _is_device(str(resource)) and not number.is_integer():
+        raise InvalidSpecError(f"{where} is {amount!r}; a whole number is needed")
     return str(amount)
+
+
+def _is_device(resource: str) -> bool:
+    """Whether it is counted in wholes and given to one container alone, as GPUs are."""
+    return "/" in resource and "kubernetes.io/" not in resource
 
 
 def _check_bounds(argument: str, resources: Manifest) -> None:
     limits = resources.get("limits") or {}
     for resource, amount in (resources.get("requests") or {}).items():
         limit = limits.get(resource)
+        is_shared = not _is_device(resource) and not resource.startswith("hugepages-")
+        if not is_shared and (limit is None or parse_quantity(amount) != parse_quantity(limit)):
+            raise InvalidSpecError(
+                f"{argument}: requests.{resource} is {amount}, so limits.{resource} has to be "
+                f"{amount} too, not {limit}"
+            )
         if limit is not None and (parse_quantity(amount) or 0) > (parse_quantity(limit) or 0):
             raise InvalidSpecError(
                 f"{argument}: requests.{resource} is {amount}, above limits.{resource}, {limit}"

@@ -21,10 +21,17 @@ from dask_k8s_jupyter.errors import DaskKubernetesError, InvalidSpecError, expla
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import ApiError, KubeError
 from dask_k8s_operator.resources.kinds import DEPLOYMENTS, PODS
-from dask_k8s_operator.resources.names import COMM_PORT, DASHBOARD_PORT
+from dask_k8s_operator.resources.names import COMM_PORT, DASHBOARD_PORT, MAX_NAME_LENGTH
 
 from .auth import Auth, ClusterAuth, connect
-from .checks import check_count
+from .checks import (
+    check_count,
+    check_name,
+    check_namespace,
+    check_port,
+    check_text,
+    is_subdomain,
+)
 from .helmrelease import Manifest, Release, find_release
 from .helmscale import retire_before_scaling_down
 from .joining import JoiningWorkers
@@ -69,6 +76,8 @@ class HelmCluster(JoiningWorkers, ObservedWorkers, Cluster):  # type: ignore[mis
         When there is no such release, or it holds no Dask cluster.
     ClusterStartError
         When its scheduler cannot start.
+    InvalidSpecError
+        When an argument is not valid (a ValueError); the message begins with its name.
 
     Examples
     --------
@@ -93,14 +102,12 @@ class HelmCluster(JoiningWorkers, ObservedWorkers, Cluster):  # type: ignore[mis
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if not release_name:
-            raise InvalidSpecError("release_name: the name of a Helm release is needed")
-        self.release_name = release_name
-        self.scheduler_name = scheduler_name
-        self.worker_name = worker_name
-        self.namespace = config.get("namespace", namespace) or ""
+        self.release_name = _check_release_name(release_name)
+        self.scheduler_name = check_name("scheduler_name", scheduler_name, MAX_NAME_LENGTH)
+        self.worker_name = check_name("worker_name", worker_name, MAX_NAME_LENGTH)
+        self.namespace = check_namespace(config.get("namespace", namespace)) or ""
         self.auth = auth
-        self._named = name
+        self._named = None if name is None else check_text("name", name)
         self._wish = _build_wish(port_forward_cluster_ip, node_host, node_port)
         self._dashboard_address: Address | None = None
         self._client: KubeClient | None = None
@@ -119,7 +126,7 @@ class HelmCluster(JoiningWorkers, ObservedWorkers, Cluster):  # type: ignore[mis
         --------
         >>> cluster = HelmCluster.from_name("myrelease.team-a")  # doctest: +SKIP
         """
-        release_name, _, namespace = name.partition(".")
+        release_name, _, namespace = check_text("name", name).partition(".")
         if namespace:
             kwargs.setdefault("namespace", namespace)
         return cls(release_name=release_name, name=name, **kwargs)
@@ -322,7 +329,23 @@ class HelmCluster(JoiningWorkers, ObservedWorkers, Cluster):  # type: ignore[mis
         return Logs({pod: Log(text) for pod, text in zip(pods, texts, strict=True)})
 
 
+def _check_release_name(name: Any) -> str:
+    if not isinstance(name, str) or not name:
+        raise InvalidSpecError(f"release_name: the name of a Helm release is needed, not {name!r}")
+    if not is_subdomain(name):
+        raise InvalidSpecError(
+            f"release_name: {name!r} is not a valid name: use lower-case letters, digits, '-', '.'"
+        )
+    return name
+
+
 def _build_wish(port_forward: bool | int, node_host: str | None, node_port: int | None) -> Wish:
+    if port_forward is not None and not isinstance(port_forward, bool):
+        check_port("port_forward_cluster_ip", port_forward)
+    if node_host is not None:
+        check_text("node_host", node_host)
+    if node_port is not None:
+        check_port("node_port", node_port)
     is_port = isinstance(port_forward, int) and not isinstance(port_forward, bool) and port_forward
     return Wish(
         port_forward=True if port_forward else None,

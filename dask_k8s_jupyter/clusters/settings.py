@@ -22,13 +22,16 @@ import yaml
 from dask_k8s_jupyter import config
 from dask_k8s_jupyter.errors import InvalidSpecError
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS
-from dask_k8s_operator.resources.names import (
-    CLUSTER_NAME_LABEL,
-    MAX_CLUSTER_NAME_LENGTH,
-    MAX_NAME_LENGTH,
-)
+from dask_k8s_operator.resources.names import CLUSTER_NAME_LABEL, MAX_CLUSTER_NAME_LENGTH
 
-from .checks import check_count, check_flag, check_name, check_port, check_seconds
+from .checks import (
+    check_count,
+    check_flag,
+    check_name,
+    check_namespace,
+    check_port,
+    check_seconds,
+)
 from .spec import make_cluster_spec
 
 Manifest = dict[str, Any]
@@ -115,7 +118,7 @@ def resolve_settings(
     owns = _flag("shutdown-on-close", "shutdown_on_close", shutdown_on_close)
     return Settings(
         name=spec["metadata"]["name"],
-        namespace=_check_namespace(config.get("namespace", namespace)),
+        namespace=check_namespace(config.get("namespace", namespace)),
         spec=spec,
         create_mode=mode,
         delete_created=bool(owns),
@@ -270,7 +273,7 @@ def build_name(template: str) -> str:
     values = {key: str(value) for key, value in os.environ.items()} | {"uuid": unique}
     try:
         filled = template.format(**values | {"user": user})
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise InvalidSpecError(f"name: {template!r} cannot be filled in: {error!r}") from error
     # A user's name may hold what a cluster's may not; what makes it unique stands at the end.
     safe = re.sub(r"[^a-z0-9-]+", "-", filled.lower())
@@ -315,7 +318,3 @@ def _flag(key: str, argument: str, override: bool | None) -> bool | None:
 
 def _check_forward_port(port: int | None) -> int | None:
     return None if port is None else check_port("scheduler_forward_port", port)
-
-
-def _check_namespace(namespace: str | None) -> str | None:
-    return None if namespace is None else check_name("namespace", namespace, MAX_NAME_LENGTH)

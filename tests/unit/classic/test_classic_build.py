@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import math
+from datetime import timedelta
 from typing import Any
 
 import dask
 import pytest
+from anything import ANYTHING
+from dask.utils import parse_timedelta
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dask_k8s_jupyter.classic import make_pod_from_dict, make_pod_spec
 from dask_k8s_jupyter.classic.build import (
@@ -173,6 +180,24 @@ def test_what_is_not_said_is_read_from_the_configuration() -> None:
         ({"name": "Bad_Name"}, "name"),
         ({"n_workers": -1}, "n_workers"),
         ({"port": "x"}, "port"),
+        ({"port": 99999}, "port"),
+        ({"port": True}, "port"),
+        ({"namespace": "Team A"}, "namespace"),
+        ({"namespace": 7}, "namespace"),
+        ({"host": 7}, "host"),
+        ({"host": ""}, "host"),
+        ({"interface": 7}, "interface"),
+        ({"dashboard_address": 99999}, "dashboard_address"),
+        ({"dashboard_address": []}, "dashboard_address"),
+        ({"idle_timeout": "soon"}, "idle_timeout"),
+        ({"idle_timeout": -5}, "idle_timeout"),
+        ({"idle_timeout": "-5 s"}, "idle_timeout"),
+        ({"idle_timeout": True}, "idle_timeout"),
+        ({"idle_timeout": math.nan}, "idle_timeout"),
+        ({"env": {"Ä": "1"}}, "env"),
+        ({"pod_template": "\0"}, "pod_template"),
+        ({"pod_template": {"metadata": "x", "spec": TEMPLATE["spec"]}}, "pod_template"),
+        ({"scheduler_service_wait_timeout": math.inf}, "scheduler_service_wait_timeout"),
         ({"env": "A=1"}, "env"),
         ({"deploy_mode": "cloud"}, "deploy_mode"),
         ({"protocol": "udp://"}, "protocol"),
@@ -185,3 +210,49 @@ def test_what_is_not_said_is_read_from_the_configuration() -> None:
 def test_bad_settings_are_refused_by_name(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(InvalidSpecError, match=f"^{complaint}"):
         resolve_classic_settings(**{"pod_template": TEMPLATE, "name": "demo", **options})
+
+
+@pytest.mark.parametrize(
+    ("given_one", "said"),
+    [
+        (None, None),
+        (0, None),
+        (False, None),
+        ("0 s", None),
+        (90, "90 s"),
+        ("30 minutes", "1800 s"),
+        (timedelta(minutes=2), "120 s"),
+    ],
+)
+def test_an_idle_time_out_is_said_in_seconds(given_one: Any, said: str | None) -> None:
+    settings = resolve_classic_settings(pod_template=TEMPLATE, name="demo", idle_timeout=given_one)
+    assert settings.idle_timeout == said
+
+
+def test_a_dashboard_may_be_a_port_alone() -> None:
+    settings = resolve_classic_settings(pod_template=TEMPLATE, name="demo", dashboard_address=9)
+    assert settings.dashboard_address == ":9"
+
+
+def test_a_variable_may_come_from_elsewhere() -> None:
+    secret = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
+    assert secret in worker(env=[secret])["spec"]["containers"][0]["env"]
+
+
+OF_A_CLUSTER = sorted(
+    set(inspect.signature(resolve_classic_settings).parameters) - {"connects", "ends_with_owner"}
+)
+
+
+@given(argument=st.sampled_from(OF_A_CLUSTER), value=ANYTHING)
+def test_whatever_is_given_makes_pods_or_an_error_that_names_it(argument: str, value: Any) -> None:
+    try:
+        settings = resolve_classic_settings(
+            **{"pod_template": TEMPLATE, "name": "demo", argument: value}
+        )
+    except InvalidSpecError as error:
+        assert str(error).startswith(f"{argument}: ")
+    else:
+        json.dumps(worker(env=settings.env, affinity=settings.affinity))
+        json.dumps(settings.build_local_options())
+        parse_timedelta(settings.idle_timeout or "1 s")

@@ -7,6 +7,7 @@ from typing import Any
 
 import dask
 import pytest
+from anything import ANYTHING
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -108,12 +109,6 @@ def test_bad_bounds_are_named(bounds: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidSpecError, match=rf"^{named}: "):
         cluster.adapt(**bounds)
     assert cluster.asked is None
-
-
-ANYTHING = st.one_of(
-    *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9), st.binary()),
-    st.lists(st.integers(), max_size=2),
-)
 
 
 @given(argument=st.sampled_from(["n", "memory", "cores"]), value=ANYTHING)

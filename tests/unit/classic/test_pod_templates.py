@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import copy
+import inspect
+import json
 from pathlib import Path
 from typing import Any, ClassVar
 
 import orjson
 import pytest
 import yaml
+from anything import ANYTHING
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dask_k8s_jupyter.classic import make_pod_from_dict, make_pod_spec
 from dask_k8s_jupyter.classic.podtemplate import PodTemplate, read_pod_template, to_camel_case
@@ -187,8 +192,43 @@ def test_the_memory_limit_is_told_to_kubernetes_and_to_the_worker(
         ({"image": "i", "cpu_request": "2GB"}, "cpu_request"),
         ({"image": "i", "memory_request": "4GB"}, "memory_request"),
         ({"image": "i", "env": "A=1"}, "env"),
+        ({"image": "i", "memory_limit": "-2Gi"}, "memory_limit"),
+        ({"image": "i", "memory_limit": False}, "memory_limit"),
+        ({"image": "i", "cpu_limit": True}, "cpu_limit"),
+        ({"image": "i", "memory_limit": "2G", "memory_request": "3G"}, "memory_request"),
+        ({"image": "i", "gpu_limit": -1}, "gpu_limit"),
+        ({"image": "i", "gpu_limit": 0.5}, "gpu_limit"),
+        ({"image": "i", "threads_per_worker": -1}, "threads_per_worker"),
+        ({"image": "i", "threads_per_worker": "2"}, "threads_per_worker"),
+        ({"image": "i", "labels": "x"}, "labels"),
+        ({"image": "i", "labels": {"a": 1}}, "labels"),
+        ({"image": "i", "labels": {"a b": "1"}}, "labels"),
+        ({"image": "i", "labels": {"a": "b c"}}, "labels"),
+        ({"image": "i", "annotations": [1]}, "annotations"),
+        ({"image": "i", "annotations": {"a": 1}}, "annotations"),
+        ({"image": "i", "extra_pod_config": [1]}, "extra_pod_config"),
+        ({"image": "i", "extra_container_config": {7: 1}}, "extra_container_config"),
+        ({"image": "i", "resources": {"GPU": 2}}, "resources"),
+        ({"image": "i", "resources": "GPU"}, "resources"),
     ],
 )
 def test_bad_options_are_refused_by_name(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(InvalidSpecError, match=f"^{complaint}: "):
         make_pod_spec(**options)
+
+
+# What these hold is for the API to judge.
+FREE = ("extra_container_config", "extra_pod_config")
+
+
+@given(
+    argument=st.sampled_from(sorted(inspect.signature(make_pod_spec).parameters)), value=ANYTHING
+)
+def test_whatever_is_given_makes_a_pod_or_an_error_that_names_it(argument: str, value: Any) -> None:
+    try:
+        pod = make_pod_spec(**{"image": "i", argument: value})
+    except InvalidSpecError as error:
+        assert str(error).startswith(f"{argument}: ")
+    else:
+        if argument not in FREE:
+            json.dumps(pod)

@@ -29,6 +29,31 @@ RECORD = {
 }
 
 
+@pytest.mark.parametrize(
+    ("argument", "values"),
+    [
+        ("release_name", [None, "", 7, "Mine", "a,b", "-a"]),
+        ("namespace", ["", "Team A", 7]),
+        ("port_forward_cluster_ip", ["yes", 99999, -1, 8786.0]),
+        ("scheduler_name", ["", None, 7, "The Scheduler"]),
+        ("worker_name", ["", None, 7]),
+        ("node_host", ["", 7]),
+        ("node_port", [0, 99999, "30786", True]),
+        ("name", ["", 7]),
+    ],
+)
+def test_a_bad_argument_is_named_before_anybody_is_asked(argument: str, values: list[Any]) -> None:
+    for value in values:
+        with pytest.raises(InvalidSpecError, match=rf"^{argument}: "):
+            HelmCluster(**{"release_name": "mine", "asynchronous": True, argument: value})
+
+
+@pytest.mark.parametrize("name", [None, 7, "", ".team"])
+def test_a_bad_name_is_named(name: Any) -> None:
+    with pytest.raises(InvalidSpecError, match=r"^(release_)?name: "):
+        HelmCluster.from_name(name, asynchronous=True)
+
+
 def build_secret(packed: bytes) -> dict[str, Any]:
     twice = base64.b64encode(base64.b64encode(packed)).decode()
     return {"metadata": {"namespace": "team"}, "data": {"release": twice}}

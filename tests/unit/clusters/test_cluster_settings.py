@@ -16,6 +16,9 @@ from typing import Any
 import dask
 import pytest
 import yaml
+from anything import ANYTHING
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dask_k8s_jupyter import config
 from dask_k8s_jupyter.clusters.kubecluster import _OF_THE_CLUSTER, KubeCluster
@@ -27,6 +30,7 @@ from dask_k8s_jupyter.clusters.settings import (
     resolve_settings,
 )
 from dask_k8s_jupyter.clusters.spec import make_cluster_spec
+from dask_k8s_jupyter.clusters.steering import Steering
 from dask_k8s_jupyter.errors import InvalidSpecError
 from dask_k8s_operator.resources.names import MAX_CLUSTER_NAME_LENGTH, explain_bad_name
 
@@ -238,13 +242,73 @@ def test_what_is_no_cluster_is_refused(spec: Any) -> None:
         ("create_mode", ["sometimes", 7]),
         ("jupyter", ["yes", 1]),
         ("tls", ["yes", 1]),
-        ("name", [7, "", "{"]),
+        ("name", [7, "", "{", "{user[a]}"]),
     ],
 )
 def test_a_bad_value_is_named(argument: str, values: list[Any]) -> None:
     for value in values:
         with pytest.raises(InvalidSpecError, match=rf"^{argument}: "):
             resolve_settings(**{"name": "demo", argument: value})
+
+
+@given(argument=st.sampled_from(sorted(_OF_THE_CLUSTER)), value=ANYTHING)
+def test_whatever_is_given_is_settings_or_an_error_that_names_it(argument: str, value: Any) -> None:
+    try:
+        settings = resolve_settings(**{"name": "demo", argument: value})
+    except InvalidSpecError as error:
+        assert str(error).startswith(argument)
+    else:
+        json.dumps(settings.spec)
+        assert explain_bad_name(settings.name) is None
+
+
+@given(minimum=ANYTHING, maximum=ANYTHING)
+def test_whatever_the_bounds_are_they_are_whole_or_an_error_names_one(
+    minimum: Any, maximum: Any
+) -> None:
+    try:
+        low, most = resolve_bounds(minimum, maximum)
+    except InvalidSpecError as error:
+        assert str(error).startswith(("minimum: ", "maximum: "))
+    else:
+        assert 0 <= low <= most
+
+
+def is_number_of_workers(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def is_name_of_a_group(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+@pytest.mark.parametrize(
+    ("named", "ask", "is_good"),
+    [
+        ("n", lambda steering, value: steering.scale(value), is_number_of_workers),
+        ("worker_group", lambda steering, value: steering.scale(1, value), is_name_of_a_group),
+        ("name", lambda steering, value: steering.delete_worker_group(value), is_name_of_a_group),
+        (
+            "n_workers",
+            lambda steering, value: steering.add_worker_group("fast", value),
+            is_number_of_workers,
+        ),
+    ],
+)
+@given(value=ANYTHING)
+def test_a_wish_that_makes_no_sense_is_named_before_anybody_is_asked(
+    named: str, ask: Callable[..., Any], is_good: Callable[[Any], bool], value: Any
+) -> None:
+    asked: list[Any] = []
+    steering = Steering()
+    steering.sync = lambda *wish: asked.append(wish)
+    if is_good(value):
+        ask(steering, value)
+        assert asked
+        return
+    with pytest.raises(InvalidSpecError, match=rf"^{named}: "):
+        ask(steering, value)
+    assert not asked
 
 
 @pytest.mark.parametrize(

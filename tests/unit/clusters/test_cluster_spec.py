@@ -8,10 +8,11 @@ import math
 from typing import Any
 
 import pytest
+from anything import ANYTHING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_k8s_jupyter.clusters.checks import build_env
+from dask_k8s_jupyter.clusters.checks import build_env, check_resources
 from dask_k8s_jupyter.clusters.spec import (
     make_cluster_spec,
     make_scheduler_spec,
@@ -134,6 +135,20 @@ def test_environments_come_in_two_shapes(env: Any, expected: list[dict[str, Any]
         ({"env": 7}, "env"),
         ({"env": {"": "1"}}, "env"),
         ({"env": {"A=B": "1"}}, "env"),
+        ({"env": {"PRÄFIX": "1"}}, "env"),
+        ({"env": [{"name": "A\n", "value": "1"}]}, "env"),
+        ({"resources": {"limits": {"nvidia.com/gpu": 0.5}}}, "resources"),
+        ({"resources": {"limits": {"nvidia.com/gpu": "500m"}}}, "resources"),
+        ({"resources": {"requests": {"nvidia.com/gpu": 1}}}, "resources"),
+        (
+            {"resources": {"limits": {"amd.com/gpu": 2}, "requests": {"amd.com/gpu": 1}}},
+            "resources",
+        ),
+        ({"resources": {"requests": {"hugepages-2Mi": "2Mi"}}}, "resources"),
+        ({"resources": {"limits": {"/": 1}}}, "resources"),
+        ({"resources": {"limits": {"nvidia.com/": 1}}}, "resources"),
+        ({"resources": {"limits": {"Nvidia.com/gpu": 1}}}, "resources"),
+        ({"resources": {"limits": {"nvidia.com/gpu/0": 1}}}, "resources"),
         ({"env": {"A": None}}, "env"),
         ({"worker_env": ["A"]}, "worker_env"),
         ({"scheduler_env": {"A": {}}}, "scheduler_env"),
@@ -151,11 +166,6 @@ def test_bad_input_is_named(arguments: dict[str, Any], named: str) -> None:
         make_cluster_spec(**{"name": "demo", **arguments})
 
 
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.binary(),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=6), inner),
-    max_leaves=4,
-)
 ARGUMENTS = sorted(set(inspect.signature(make_cluster_spec).parameters))
 
 
@@ -169,6 +179,36 @@ def test_whatever_is_given_makes_a_cluster_or_an_error_that_names_it(
         assert str(error).startswith(f"{argument}: ")
     else:
         json.dumps(spec)
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {"limits": {"nvidia.com/gpu": 1}},
+        {"limits": {"nvidia.com/gpu": "2"}, "requests": {"nvidia.com/gpu": 2}},
+        {"limits": {"nvidia.com/mig-1g.5gb": "1"}},
+        {"limits": {"hugepages-2Mi": "4Mi"}, "requests": {"hugepages-2Mi": "4Mi"}},
+        {"requests": {"cpu": 0.5, "ephemeral-storage": "1Gi"}},
+    ],
+)
+def test_resources_that_kubernetes_takes_are_taken(resources: dict[str, Any]) -> None:
+    assert check_resources(resources).keys() == resources.keys()
+
+
+OF_A_GROUP = ("n_workers", "image", "resources", "env", "worker_command")
+
+
+@given(argument=st.sampled_from(OF_A_GROUP), value=ANYTHING)
+def test_whatever_is_given_makes_a_group_or_an_error_that_names_it(
+    argument: str, value: Any
+) -> None:
+    given_one: dict[str, Any] = {"n_workers": 1, argument: value}
+    try:
+        worker = vary_worker_spec(make_worker_spec(), **given_one)
+    except InvalidSpecError as error:
+        assert str(error).startswith(f"{argument}: ")
+    else:
+        json.dumps(worker)
 
 
 def test_a_role_may_have_its_own() -> None:

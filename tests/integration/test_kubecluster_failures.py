@@ -12,6 +12,7 @@ import yaml
 
 from dask_k8s_jupyter import KubeCluster, errors, make_cluster_spec
 from dask_k8s_jupyter.clusters import actions
+from dask_k8s_jupyter.clusters.fitting import ROOM_PATIENCE_S
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.crds import build_crds
 from dask_k8s_operator.resources.kinds import (
@@ -167,6 +168,37 @@ async def test_workers_that_fit_nowhere_end_the_waits_for_all_of_them(
         # The worker that fits is all that is asked for here.
         await cluster.wait_for_workers(1, timeout=SOON_S)
     assert "1 Pod does not fit: " in capsys.readouterr().out
+
+
+@pytest.mark.local_only("how large a node is must be known")
+async def test_a_worker_whose_room_is_only_taken_is_waited_for(
+    namespace: str, dask_image: str, kube_client: KubeClient
+) -> None:
+    container = {
+        "name": "other",
+        "image": dask_image,
+        "command": ["sleep", "600"],
+        "resources": {"requests": {"cpu": "5"}},
+    }
+    other = {"metadata": {"name": "other"}, "spec": {"containers": [container]}}
+    await kube_client.create(PODS, other, namespace)
+    async with KubeCluster(
+        name="demo",
+        namespace=namespace,
+        image=dask_image,
+        n_workers=1,
+        worker_resources={"requests": {"cpu": "5"}},
+        quiet=True,
+        asynchronous=True,
+    ) as cluster:
+        with pytest.raises(errors.StartTimeoutError, match=r"1 Pod does not fit: .*Insufficient"):
+            await cluster.wait(timeout=ROOM_PATIENCE_S + 1)
+        await kube_client.delete(PODS, "other", namespace)
+        await cluster.wait(timeout=SOON_S)
+        await cluster.scale(2)
+        # Its own worker takes the room now, and stays.
+        with pytest.raises(errors.PodDoesNotFitError, match="Insufficient"):
+            await cluster.wait()
 
 
 async def test_workers_that_crash_later_end_the_wait_for_them(

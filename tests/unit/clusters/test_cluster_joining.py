@@ -134,7 +134,8 @@ async def test_a_pod_that_does_not_fit_is_looked_at_again_when_it_has_had_its_ti
     pods.failure = PodDoesNotFitError("Insufficient memory")
     with pytest.raises(PodDoesNotFitError, match="Insufficient memory"):
         await asyncio.wait_for(waiting, 60)
-    assert (pauses, pods.wanted) == ([0.001], 2)
+    # As often as that time was over before there was something to find.
+    assert (set(pauses), pods.wanted) == ({0.001}, 2)
 
 
 async def test_time_that_is_up_says_how_many_have_joined() -> None:

@@ -21,7 +21,8 @@ from dask_k8s_operator.resources.kinds import EVENTS, NODES
 Resource = Mapping[str, Any]
 
 UNSCHEDULABLE = "Unschedulable"
-# cluster-autoscaler looks at Pods without a place every 10 s, and says then whether a node comes.
+# cluster-autoscaler looks at Pods without a place every 10 s, and says then whether a node comes. A
+# Pod of a cluster that is going frees its room within this, too.
 ROOM_PATIENCE_S = 12.0
 # What cluster-autoscaler and Karpenter say of a Pod for which they bring a node.
 _NODE_COMES = ("TriggeredScaleUp", "Nominated")

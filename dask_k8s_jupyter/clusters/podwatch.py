@@ -27,14 +27,17 @@ from dask_k8s_jupyter.errors import (
 from dask_k8s_operator.kube import Informer, KubeClient
 from dask_k8s_operator.resources.kinds import PODS
 
-from .fitting import RoomPatience, explain_misfit, find_misfit
+from .fitting import (
+    ROOM_PATIENCE_S,
+    RoomPatience,
+    explain_misfit,
+    find_misfit,
+    is_node_coming,
+)
 from .logs import FAILING_LOG_LINES, read_crash
 from .signal import Signal, wait_any
 
 Pod = Mapping[str, Any]
-
-# A Pod of a cluster that is going frees its room within this.
-UNSCHEDULABLE_PATIENCE_S = 5.0
 
 _WAITING_ERRORS: dict[str, type[ClusterStartError]] = {
     "ErrImagePull": ImageNotFoundError,
@@ -199,6 +202,7 @@ class PodWatch:
         """
         deadline = time.monotonic() + timeout_s
         unschedulable_since: float | None = None
+        grows = False
         while True:
             change = self.changes.next()
             self._raise_if_unreachable()
@@ -213,11 +217,15 @@ class PodWatch:
             now = time.monotonic()
             unschedulable_since = (unschedulable_since or now) if stuck else None
             left_s = deadline - now
-            if stuck is not None and unschedulable_since is not None:
-                patience_left_s = unschedulable_since + UNSCHEDULABLE_PATIENCE_S - now
-                if patience_left_s <= 0:
-                    raise await self._build_error(what, *stuck)
-                left_s = min(left_s, patience_left_s)
+            if stuck is not None and unschedulable_since is not None and not grows:
+                patience_left_s = unschedulable_since + ROOM_PATIENCE_S - now
+                if patience_left_s > 0:
+                    left_s = min(left_s, patience_left_s)
+                else:
+                    name = _name(stuck[0])
+                    grows = await is_node_coming(self._client, self._namespace, {name})
+                    if not grows:
+                        raise await self._build_error(what, *stuck)
             if deadline <= now:
                 seen = ", ".join(f"{_name(pod)}: {each.message}" for pod, each in verdicts)
                 raise StartTimeoutError(

@@ -47,8 +47,6 @@ Resource = Mapping[str, Any]
 WORKER_GRACE_S = 3.0
 # An operator at work answers well within this: no reason to speak of it.
 UNSEEN_QUIET_S = 1.0
-# A Pod of a cluster that is going frees its room within this.
-UNSCHEDULABLE_PATIENCE_S = 5.0
 
 DELETED = "Deleted"
 OPERATOR_SILENT = "OperatorSilent"
@@ -149,9 +147,9 @@ def judge_start(
         return Verdict("failed", degraded.get("reason", ""), said(cluster))
     scheduler_reason = condition(cluster, "SchedulerReady").get("reason", "")
     if scheduler_reason == UNSCHEDULABLE:
-        if ages.unschedulable_s >= UNSCHEDULABLE_PATIENCE_S:
+        if ages.unschedulable_s >= ROOM_PATIENCE_S:
             return Verdict("failed", UNSCHEDULABLE, said(cluster))
-        left_s = min(left_s, UNSCHEDULABLE_PATIENCE_S - ages.unschedulable_s)
+        left_s = min(left_s, ROOM_PATIENCE_S - ages.unschedulable_s)
     if ages.start_s >= timeout_s:
         return Verdict("failed", TIME_OUT, said(cluster))
     return Verdict("waiting", scheduler_reason, said(cluster), left_s)

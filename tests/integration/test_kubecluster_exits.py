@@ -37,7 +37,7 @@ KubeClient.create = create_slowly
 """
 IMPATIENT = SCRIPT + (
     "from dask_k8s_jupyter.clusters import startup\n"
-    "startup.UNSCHEDULABLE_PATIENCE_S = 600\n"
+    "startup.ROOM_PATIENCE_S = 600\n"
     "options['resources'] = {'requests': {'memory': '100Ti'}}\n"
     "KubeCluster(name='interrupted', resource_timeout=600, **options)"
 )

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from dask_k8s_jupyter.clusters import podwatch
 from dask_k8s_jupyter.clusters.fitting import (
     ROOM_PATIENCE_S,
     RoomPatience,
@@ -14,7 +15,7 @@ from dask_k8s_jupyter.clusters.fitting import (
     explain_misfit,
 )
 from dask_k8s_jupyter.clusters.podwatch import PodWatch
-from dask_k8s_jupyter.errors import PodDoesNotFitError
+from dask_k8s_jupyter.errors import PodDoesNotFitError, StartTimeoutError
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import ForbiddenError
 from dask_k8s_operator.resources.kinds import EVENTS, NODES, Kind
@@ -159,3 +160,17 @@ async def test_of_pods_without_an_operator_those_that_do_not_fit_are_a_failure_a
     error = await watch.find_failed("Helm release a/b", 2)
     assert isinstance(error, PodDoesNotFitError)
     assert "Helm release a/b cannot start: Pod default/b: 0/2 nodes" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("events", "failure"),
+    [({}, PodDoesNotFitError), ({"TriggeredScaleUp": "a"}, StartTimeoutError)],
+)
+async def test_the_first_pod_waits_for_a_node_that_comes_and_else_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, events: Any, failure: type[Exception]
+) -> None:
+    monkeypatch.setattr(podwatch, "ROOM_PATIENCE_S", 0.05)
+    watch = PodWatch(cast(KubeClient, Client(None, events)), "default", "app=dask")
+    watch._informer.objects["default", "a"] = pod("a", misfit=NO_ROOM)
+    with pytest.raises(failure):
+        await watch.wait_any_ready("the scheduler", 0.3 if events else 60)

@@ -77,7 +77,7 @@ def cluster(
             "ErrImagePull",
         ),
         (cluster("Unschedulable"), Ages(2, 1), "waiting", "Unschedulable"),
-        (cluster("Unschedulable"), Ages(9, 6), "failed", "Unschedulable"),
+        (cluster("Unschedulable"), Ages(15, 12), "failed", "Unschedulable"),
         (cluster("SchedulerMissing", suspended=True), Ages(1), "failed", "Suspended"),
         (cluster(running=1), Ages(3), "started", ""),
         (cluster(replicas=0), Ages(3), "started", ""),
@@ -135,7 +135,7 @@ def test_workers_of_a_cluster_that_we_only_connect_to_are_not_our_failure() -> N
     [
         (cluster(seen=False), Ages(start_s=4), 6),
         (cluster("SchedulerStarting"), Ages(start_s=50), 10),
-        (cluster("Unschedulable"), Ages(2, 1), 4),
+        (cluster("Unschedulable"), Ages(2, 1), 11),
         (cluster("Unschedulable"), Ages(59, 1), 1),
         (cluster(), Ages(3, ready_s=1), 2),
         (cluster(workers="Unschedulable"), Ages(3, ready_s=1, workers_unschedulable_s=1), 11),

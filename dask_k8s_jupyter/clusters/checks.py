@@ -11,6 +11,7 @@ import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from operator import index
 from typing import Any
 
 from dask_k8s_jupyter.errors import InvalidSpecError
@@ -92,10 +93,20 @@ def is_qualified_name(key: object) -> bool:
 
 
 def check_count(argument: str, count: int) -> int:
-    """Return a whole number from 0 on, or raise InvalidSpecError."""
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+    """Return a whole number from 0 on, also one of numpy's, or raise InvalidSpecError.
+
+    Examples
+    --------
+    >>> check_count("n", 3)
+    3
+    """
+    try:
+        whole = -1 if isinstance(count, bool) else index(count)
+    except TypeError:
+        whole = -1
+    if whole < 0:
         raise InvalidSpecError(f"{argument}: a whole number, 0 or more, is needed, not {count!r}")
-    return count
+    return whole
 
 
 def check_flag(argument: str, flag: bool) -> bool:

@@ -1,8 +1,8 @@
 """Shows how a start goes: live in a terminal, a line for each step elsewhere, nothing when quiet.
 
 Guarantees that what is done and what is noted stays on the screen, and what is waited for stands
-below it with its reason, until ``close``: nothing draws after that. Refuses to draw in a notebook
-where the panel does.
+below it with its reason until ``close`` takes it away; a later wait begins anew. Refuses to draw in
+a notebook where the panel does.
 """
 
 from __future__ import annotations

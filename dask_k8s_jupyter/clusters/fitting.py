@@ -1,8 +1,9 @@
 """Says of Pods that fit on no node whether to wait for room, or that only other nodes can help.
 
-``count_fitting`` counts (pure), ``explain_misfit`` looks. Guarantees not to give up where an
-autoscaler of nodes is at work, where those that fit are enough, or where room is only taken by
-somebody else for now, as far as we may see the nodes. Refuses to poll.
+``RoomPatience`` says when to judge, ``count_fitting`` counts (pure), ``explain_misfit`` looks.
+Guarantees to give up only where all is seen and nothing helps: not where an autoscaler of nodes is
+at work, where those that fit are enough, where room is only taken by somebody else for now, nor
+where nodes or Events are not ours to see. Refuses to poll.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ Resource = Mapping[str, Any]
 UNSCHEDULABLE = "Unschedulable"
 # cluster-autoscaler looks at Pods without a place every 10 s, and says then whether a node comes. A
 # Pod of a cluster that is going frees its room within this, too.
-ROOM_PATIENCE_S = 12.0
+ROOM_PATIENCE_S = 20.0
 # What cluster-autoscaler and Karpenter say of a Pod for which they bring a node.
 _NODE_COMES = ("TriggeredScaleUp", "Nominated")
-# What is short, and comes back when another Pod ends; the rest is about which nodes there are.
-_TAKEN = ("Insufficient", "Too many pods")
+# What passes: room comes back when another Pod ends, a node when it is well. The rest is about
+# which nodes there are.
+_PASSING_TAINTS = "node.kubernetes.io/"
+_PASSING = ("Insufficient", "Too many pods", _PASSING_TAINTS)
 _NAMED_PODS = 3
 
 
@@ -46,7 +49,7 @@ class RoomPatience:
     >>> patience = RoomPatience(print, lambda: 0.0)
     >>> patience.left_s("1 Pod does not fit"), patience.left_s(None)
     1 Pod does not fit
-    (12.0, None)
+    (20.0, None)
     """
 
     def __init__(
@@ -92,7 +95,7 @@ def find_misfit(pod: Resource) -> str | None:
     return None
 
 
-def count_fitting(pods: Sequence[Resource], nodes: Sequence[Resource] | None) -> int:
+def count_fitting(pods: Sequence[Resource], nodes: Sequence[Resource]) -> int:
     """Count the Pods that have a place, or would have one if nobody else's Pods took it.
 
     Parameters
@@ -100,11 +103,11 @@ def count_fitting(pods: Sequence[Resource], nodes: Sequence[Resource] | None) ->
     pods
         Those that are there to stay.
     nodes
-        All nodes; None where we may not see them, and only those count that have a place.
+        All nodes.
 
     Examples
     --------
-    >>> count_fitting([{"metadata": {}, "spec": {}, "status": {}}], None)
+    >>> count_fitting([{"metadata": {}, "spec": {}, "status": {}}], [])
     1
     """
     by_size: dict[Any, list[Resource]] = defaultdict(list)
@@ -115,7 +118,7 @@ def count_fitting(pods: Sequence[Resource], nodes: Sequence[Resource] | None) ->
         stuck = [misfit for pod in alike if (misfit := find_misfit(pod)) is not None]
         placed = len(alike) - len(stuck)
         fitting += placed
-        if nodes and any(word in misfit for misfit in stuck for word in _TAKEN):
+        if any(word in misfit for misfit in stuck for word in _PASSING):
             room = sum(_count_room(alike[0], node) for node in nodes)
             fitting += min(len(stuck), max(0, room - placed))
     return fitting
@@ -136,21 +139,20 @@ async def explain_misfit(
         How many of them are to run.
     """
     stuck = [pod["metadata"]["name"] for pod in pods if find_misfit(pod) is not None]
-    if (
-        not stuck
-        or len(pods) - len(stuck) >= wanted
-        or await is_node_coming(client, namespace, stuck)
-    ):
+    if not stuck or len(pods) - len(stuck) >= wanted:
         return None
-    if count_fitting(pods, await _list_nodes(client)) >= wanted:
+    nodes = await _list_nodes(client)
+    if nodes is None or await is_node_coming(client, namespace, stuck) is not False:
+        return None  # something that we do not see may yet bring them room
+    if count_fitting(pods, nodes) >= wanted:
         return None
     named = ", ".join(sorted(stuck)[:_NAMED_PODS])
     others = len(stuck) - _NAMED_PODS
     return f"{named} and {others} more" if others > 0 else named
 
 
-async def is_node_coming(client: KubeClient, namespace: str, pods: Collection[str]) -> bool:
-    """Whether an autoscaler of nodes has promised one for some of these Pods."""
+async def is_node_coming(client: KubeClient, namespace: str, pods: Collection[str]) -> bool | None:
+    """Whether an autoscaler of nodes has promised one for some of these Pods, None if unknown."""
     try:
         lists = await asyncio.gather(
             *(
@@ -159,7 +161,7 @@ async def is_node_coming(client: KubeClient, namespace: str, pods: Collection[st
             )
         )
     except KubeError:
-        return False
+        return None
     events = [event for each in lists for event in each.items]
     return any((event.get("involvedObject") or {}).get("name") in pods for event in events)
 
@@ -197,6 +199,7 @@ def _count_room(pod: Resource, node: Resource) -> int:
         any(_tolerates(toleration, taint) for toleration in spec.get("tolerations") or ())
         for taint in node_spec.get("taints") or ()
         if taint.get("effect") != "PreferNoSchedule"
+        and not taint["key"].startswith(_PASSING_TAINTS)
     ):
         return 0
     allocatable = (node.get("status") or {}).get("allocatable") or {}

@@ -223,7 +223,8 @@ class PodWatch:
                     left_s = min(left_s, patience_left_s)
                 else:
                     name = _name(stuck[0])
-                    grows = await is_node_coming(self._client, self._namespace, {name})
+                    is_coming = await is_node_coming(self._client, self._namespace, {name})
+                    grows = is_coming is True
                     if not grows:
                         raise await self._build_error(what, *stuck)
             if deadline <= now:

@@ -22,8 +22,8 @@ from tornado.web import RequestHandler
 
 # What is done before the event loop gets its turn: tasks asked back, workers told, results copied.
 AT_A_TIME, COPIES_AT_A_TIME, STEP_S, RETRY_S = 10, 50, 0.1, 0.5
-# A heartbeat on its way at the start may not know the last task; a copy so late may never come.
-MARGIN_S, PATIENCE_S = 2.0, 30.0
+# A heartbeat on its way at the start may not know the last task. A copy may take long.
+MARGIN_S, PATIENCE_S = 2.0, 300.0
 
 
 class Agent:

@@ -142,6 +142,8 @@ def describe_agent(report: SchedulerReport | None) -> list[Condition]:
     """Say what is known of the agent; nothing when the scheduler was not asked."""
     if report is None or report.is_absent:
         return []
+    if not report.knows_token:
+        return [Condition("AgentReady", False, "TokenUnknown", report.problem or "")]
     if report.problem and report.may_recover:
         return [Condition("AgentReady", False, "SchedulerUnreachable", report.problem)]
     if report.problem:
@@ -171,8 +173,9 @@ def _first_message(trouble: Trouble | None, statements: Sequence[Condition]) -> 
 
 
 def _silence(before: Manifest, report: SchedulerReport | None, now: float) -> Manifest:
-    # Gone as soon as the scheduler answers or need not be asked: the next wait begins anew.
-    if report is None or report.problem is None or report.is_absent:
+    # Gone as soon as the scheduler answers (be it that it does not know us) or need not be asked:
+    # the next wait begins anew.
+    if report is None or report.problem is None or report.is_absent or not report.knows_token:
         return {}
     return {"unreachableSince": before.get("unreachableSince") or format_time(now)}
 

@@ -161,8 +161,8 @@ class ObservedGroup:
         report = self.report
         if report is None or report.is_absent or not report.may_recover:
             return True
-        if not report.knows_token and not self.is_suspended:
-            return False  # it is there, and so may be what only its workers hold
+        if not report.knows_token:
+            return self.is_suspended  # it is there, and so may be what only its workers hold
         since = parse_time((self.group.get("status") or {}).get("unreachableSince"))
         return since is not None and now - since >= UNREACHABLE_TIMEOUT_S
 

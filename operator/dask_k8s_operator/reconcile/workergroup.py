@@ -123,6 +123,8 @@ def _replace_ended(observed: ObservedGroup, draft: Draft, now: float) -> None:
     failed = observed.failed
     spare = max(0, len(observed.live) + len(failed) - observed.desired)
     draft.delete(failed[:spare])
+    if observed.awaits_scheduler:
+        return  # nobody would take their places
     wait_s = replacement_delay_s((observed.group.get("status") or {}).get("replacements", 0))
     replaced = []
     for pod in failed[spare:]:

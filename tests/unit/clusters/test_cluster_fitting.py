@@ -43,6 +43,7 @@ def node(cpu: str = "8", *, labels: Any = None, **spec: Any) -> dict[str, Any]:
 
 
 GPU = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
+NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 NOT_TOLERATED = [{"key": "gpu", "value": "no"}]
 TOLERATED = [{"key": "gpu", "operator": "Exists"}]
 
@@ -50,8 +51,8 @@ TOLERATED = [{"key": "gpu", "operator": "Exists"}]
 @pytest.mark.parametrize(
     ("pods", "nodes", "fitting"),
     [
-        ([pod(), pod()], None, 2),
-        ([pod(), pod(misfit=NO_ROOM)], None, 1),
+        ([pod(), pod()], [], 2),
+        ([pod(), pod(misfit=NO_ROOM)], [], 1),
         # Somebody else's Pods take the room: it comes back.
         ([pod(), pod(misfit=NO_ROOM)], [node()], 2),
         # Its own Pods take it, and will not go.
@@ -86,9 +87,9 @@ def test_those_fit_that_have_a_place_or_whose_place_is_only_taken(
 
 
 class Client:
-    """What the API says of nodes (None: that we may not see them) and of Events."""
+    """What the API says of nodes and of Events (None: that we may not see them)."""
 
-    def __init__(self, nodes: list[dict[str, Any]] | None, events: dict[str, str]) -> None:
+    def __init__(self, nodes: list[dict[str, Any]] | None, events: dict[str, str] | None) -> None:
         self._nodes = nodes
         self._events = events
 
@@ -98,6 +99,8 @@ class Client:
                 raise ForbiddenError(403, "Forbidden", "nodes is forbidden")
             return SimpleNamespace(items=self._nodes)
         assert kind == EVENTS
+        if self._events is None:
+            raise ForbiddenError(403, "Forbidden", "events is forbidden")
         named = self._events.get(field_selector.removeprefix("reason="))
         return SimpleNamespace(items=[{"involvedObject": {"name": named}}] if named else [])
 
@@ -105,19 +108,26 @@ class Client:
 @pytest.mark.parametrize(
     ("nodes", "events", "wanted", "said"),
     [
-        (None, {}, 2, "b"),
         ([node("4")], {}, 2, "b"),
+        # What we may not see may yet bring room.
+        (None, {}, 2, None),
+        ([node("4")], None, 2, None),
+        # A node that is not well now may be well soon.
+        ([node(taints=[NOT_READY])], {}, 2, None),
         ([node()], {}, 2, None),
         # Those that fit are enough.
-        (None, {}, 1, None),
-        (None, {"TriggeredScaleUp": "b"}, 2, None),
-        (None, {"Nominated": "b"}, 2, None),
-        (None, {"TriggeredScaleUp": "of-something-else"}, 2, "b"),
-        (None, {"NotTriggerScaleUp": "b"}, 2, "b"),
+        ([node("4")], {}, 1, None),
+        ([node("4")], {"TriggeredScaleUp": "b"}, 2, None),
+        ([node("4")], {"Nominated": "b"}, 2, None),
+        ([node("4")], {"TriggeredScaleUp": "of-something-else"}, 2, "b"),
+        ([node("4")], {"NotTriggerScaleUp": "b"}, 2, "b"),
     ],
 )
 async def test_the_wait_for_room_ends_where_only_other_nodes_help(
-    nodes: list[dict[str, Any]] | None, events: dict[str, str], wanted: int, said: str | None
+    nodes: list[dict[str, Any]] | None,
+    events: dict[str, str] | None,
+    wanted: int,
+    said: str | None,
 ) -> None:
     client = cast(KubeClient, Client(nodes, events))
     pods = [pod("a"), pod("b", misfit=NO_ROOM)]
@@ -125,7 +135,7 @@ async def test_the_wait_for_room_ends_where_only_other_nodes_help(
 
 
 async def test_some_of_many_are_named() -> None:
-    client = cast(KubeClient, Client(None, {}))
+    client = cast(KubeClient, Client([node("1")], {}))
     pods = [pod(name, misfit=NO_ROOM) for name in "edcba"]
     assert await explain_misfit(client, "default", pods, 1) == "a, b, c and 2 more"
 
@@ -149,7 +159,7 @@ def test_judged_is_once_and_when_nothing_has_changed_for_a_while() -> None:
 async def test_of_pods_without_an_operator_those_that_do_not_fit_are_a_failure_after_a_while() -> (
     None
 ):
-    watch = PodWatch(cast(KubeClient, Client(None, {})), "default", "app=dask")
+    watch = PodWatch(cast(KubeClient, Client([node("4")], {})), "default", "app=dask")
     now_s = 0.0
     watch._room = RoomPatience(lambda said: None, lambda: now_s)
     for each in (pod("a"), pod("b", misfit=NO_ROOM)):
@@ -170,7 +180,7 @@ async def test_the_first_pod_waits_for_a_node_that_comes_and_else_for_a_while(
     monkeypatch: pytest.MonkeyPatch, events: Any, failure: type[Exception]
 ) -> None:
     monkeypatch.setattr(podwatch, "ROOM_PATIENCE_S", 0.05)
-    watch = PodWatch(cast(KubeClient, Client(None, events)), "default", "app=dask")
+    watch = PodWatch(cast(KubeClient, Client([node("4")], events)), "default", "app=dask")
     watch._informer.objects["default", "a"] = pod("a", misfit=NO_ROOM)
     with pytest.raises(failure):
         await watch.wait_any_ready("the scheduler", 0.3 if events else 60)

@@ -77,7 +77,7 @@ def cluster(
             "ErrImagePull",
         ),
         (cluster("Unschedulable"), Ages(2, 1), "waiting", "Unschedulable"),
-        (cluster("Unschedulable"), Ages(15, 12), "failed", "Unschedulable"),
+        (cluster("Unschedulable"), Ages(23, 20), "failed", "Unschedulable"),
         (cluster("SchedulerMissing", suspended=True), Ages(1), "failed", "Suspended"),
         (cluster(running=1), Ages(3), "started", ""),
         (cluster(replicas=0), Ages(3), "started", ""),
@@ -99,19 +99,19 @@ def cluster(
         ),
         (
             cluster(workers="Unschedulable"),
-            Ages(20, ready_s=13, workers_unschedulable_s=12),
+            Ages(28, ready_s=21, workers_unschedulable_s=20),
             "failed",
             "Unschedulable",
         ),
         (
             cluster(workers="Unschedulable", running=1),
-            Ages(20, ready_s=13, workers_unschedulable_s=12),
+            Ages(28, ready_s=21, workers_unschedulable_s=20),
             "started",
             "",
         ),
         (
             cluster(workers="Unschedulable", replicas=0),
-            Ages(20, ready_s=13, workers_unschedulable_s=12),
+            Ages(28, ready_s=21, workers_unschedulable_s=20),
             "started",
             "",
         ),
@@ -126,7 +126,7 @@ def test_workers_of_a_cluster_that_we_only_connect_to_are_not_our_failure() -> N
     observed = cluster(degraded="CommandNotFound")
     assert judge_start(observed, Ages(3), 60, workers_too=False).outcome == "started"
     observed = cluster(workers="Unschedulable")
-    ages = Ages(20, ready_s=13, workers_unschedulable_s=12)
+    ages = Ages(28, ready_s=21, workers_unschedulable_s=20)
     assert judge_start(observed, ages, 60, workers_too=False).outcome == "started"
 
 
@@ -135,10 +135,10 @@ def test_workers_of_a_cluster_that_we_only_connect_to_are_not_our_failure() -> N
     [
         (cluster(seen=False), Ages(start_s=4), 6),
         (cluster("SchedulerStarting"), Ages(start_s=50), 10),
-        (cluster("Unschedulable"), Ages(2, 1), 11),
+        (cluster("Unschedulable"), Ages(2, 1), 19),
         (cluster("Unschedulable"), Ages(59, 1), 1),
         (cluster(), Ages(3, ready_s=1), 2),
-        (cluster(workers="Unschedulable"), Ages(3, ready_s=1, workers_unschedulable_s=1), 11),
+        (cluster(workers="Unschedulable"), Ages(3, ready_s=1, workers_unschedulable_s=1), 19),
     ],
 )
 def test_a_wait_ends_when_its_time_is_up_though_nothing_happens(

@@ -72,7 +72,18 @@ def test_no_worker_goes_because_a_scheduler_that_is_well_does_not_know_us(
     plan = decide(cluster, (make.pod("w1"), make.pod("w2")), 1, UNKNOWN, status)
     assert bool(sum(plan.steps, ())) is goes
     agent = next(c for c in plan.status["conditions"] if c["type"] == "AgentReady")
-    assert agent["message"] == UNKNOWN.problem
+    assert (agent["reason"], agent["message"]) == ("TokenUnknown", UNKNOWN.problem)
+    # Should it be silent next, its minute begins then.
+    assert "unreachableSince" not in plan.status
+
+
+def test_workers_that_ended_keep_their_logs_while_nobody_would_take_their_places(make, decide):
+    ended = {"exitCode": 1, "finishedAt": format_time(make.now - 3600)}
+    pod = make.pod("w1", "Failed", status={"containerStatuses": [{"state": {"terminated": ended}}]})
+    assert sum(decide(make.served_cluster(), (pod,), 1).steps, ())
+    plan = decide(make.cluster(status=scheduler_is("SchedulerMissing")), (pod,), 1)
+    assert not sum(plan.steps, ())
+    assert not plan.notices
 
 
 def test_it_is_said_why_a_worker_is_replaced(make, decide):

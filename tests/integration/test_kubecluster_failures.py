@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dask_k8s_jupyter import KubeCluster, errors, make_cluster_spec
-from dask_k8s_jupyter.clusters import actions
+from dask_k8s_jupyter.clusters import actions, startup
 from dask_k8s_jupyter.clusters.fitting import ROOM_PATIENCE_S
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.crds import build_crds
@@ -28,6 +28,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions found")
 RESOURCE_QUOTAS = Kind("", "v1", "resourcequotas", "ResourceQuota")
 # Less than what a start may take: whoever waits for that has not been told why.
 SOON_S = 60
+
+
+@pytest.fixture(autouse=True)
+def grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the first worker's failure: on a busy machine it takes longer to be known."""
+    monkeypatch.setattr(startup, "WORKER_GRACE_S", SOON_S / 2)
 
 
 async def _fail(expected: type[Exception], **options: Any) -> str:

@@ -60,7 +60,9 @@ class Steering:
         Raises
         ------
         InvalidSpecError
-            When the number is none; WorkerGroupNotFoundError when there is no such group.
+            When the number is none.
+        WorkerGroupNotFoundError
+            When there is no such group.
 
         Examples
         --------
@@ -90,7 +92,7 @@ class Steering:
 
         Raises
         ------
-        ClusterNotFoundError
+        WorkerGroupNotFoundError
             When there is no such group.
 
         Examples
@@ -183,7 +185,9 @@ class Steering:
         Raises
         ------
         ClusterStartError
-            When a Pod cannot start; StartTimeoutError when time is up.
+            When a Pod cannot start.
+        StartTimeoutError
+            When time is up.
 
         Examples
         --------

@@ -62,7 +62,6 @@ async def wait_ready(
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     watched = session.watched
     room = RoomPatience(say)
-    where = f"DaskCluster {session.namespace}/{session.name}"
     while True:
         changes = (watched.changes.next(), joined.next())
         cluster = watched.resource
@@ -81,14 +80,21 @@ async def wait_ready(
             await raise_if_misfit(session.client, watched, wanted)
         left_s = None if deadline is None else deadline - time.monotonic()
         if left_s is not None and left_s <= 0:
-            ready = (cluster.get("status") or {}).get("workers", {}).get("ready", 0)
-            sentence = f"{where}: {ready} of {wanted} workers are ready after {timeout_s:g} s"
-            raise StartTimeoutError(
-                f"{sentence}; {said(cluster)}" if said(cluster) else sentence,
-                fix="Wait longer with `timeout=`, or ask for fewer workers",
-            )
+            raise _build_timeout(session, cluster, wanted, timeout_s)
         waits = [each for each in (left_s, room_s) if each is not None]
         await wait_any(*changes, timeout_s=min(waits, default=None))
+
+
+def _build_timeout(
+    session: Session, cluster: Resource, wanted: int, timeout_s: float | None
+) -> StartTimeoutError:
+    ready = (cluster.get("status") or {}).get("workers", {}).get("ready", 0)
+    where = f"DaskCluster {session.namespace}/{session.name}"
+    sentence = f"{where}: {ready} of {wanted} workers are ready after {timeout_s:g} s"
+    return StartTimeoutError(
+        f"{sentence}; {said(cluster)}" if said(cluster) else sentence,
+        fix="Wait longer with `timeout=`, or ask for fewer workers",
+    )
 
 
 def is_as_wanted(cluster: Resource, wanted: int) -> bool:

@@ -146,7 +146,7 @@ class ClusterPanel(ipywidgets.VBox):  # type: ignore[misc]  # it has no types
         self._unsubscribe()
 
     def note(self, words: str) -> None:
-        """Say something in a line that stays, also after the end; the next note takes its place."""
+        """Say something that stays, also after the end; the next note takes its place."""
         with self._lock:
             self._note.value = render_note(words)
             self._note.layout.display = ""

@@ -36,8 +36,7 @@ STYLE = """<style>
 .dask-k8s-quiet a { color: var(--jp-content-link-color, #06c) }
 .dask-k8s-said { min-height: 1.5em; overflow-wrap: anywhere }
 .dask-k8s-note {
-  color: var(--jp-warn-color1, #b7791f); overflow: hidden; text-overflow: ellipsis;
-  white-space: nowrap
+  border-left: 3px solid var(--jp-warn-color1, #b7791f); overflow-wrap: anywhere; padding-left: 6px
 }
 .dask-k8s-bar {
   background: var(--jp-border-color2, #ddd); display: flex; height: 3px; margin: 4px 0
@@ -146,15 +145,14 @@ def render_said(view: ClusterView | None, problem: Problem | None, failure: str 
 
 
 def render_note(words: str) -> str:
-    """Draw a note in one line; what the line cuts off is its tip.
+    """Draw a note, whole: its end says as much as its beginning.
 
     Examples
     --------
     >>> "&lt;b&gt;" in render_note("<b>")
     True
     """
-    said = escape(words)
-    return f'<div class="dask-k8s-note" role="status" title="{said}">{said}</div>'
+    return f'<div class="dask-k8s-note" role="status">{escape(words)}</div>'
 
 
 def render_log(text: str) -> str:

@@ -13,9 +13,10 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--kube",
-        choices=("local", "current"),
+        choices=("local", "current", "inside"),
         default="local",
-        help="local: the embedded Kubernetes; current: whatever KUBECONFIG points at",
+        help="local: the embedded Kubernetes; current: whatever KUBECONFIG points at; "
+        "inside: the one whose Pod this is",
     )
 
 
@@ -23,16 +24,21 @@ def pytest_configure(config: pytest.Config) -> None:
     # Whatever runs in the background of a shell ignores Ctrl-C, and its children would do so too.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    for mark in ("local_only", "current_only"):
+    for mark in ("local_only", "current_only", "outside_only"):
         config.addinivalue_line("markers", f"{mark}(reason): runs on one kind of Kubernetes only")
     config.addinivalue_line("markers", "alone(reason): no other test of the Kubernetes runs beside")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    other = "current" if config.getoption("--kube") == "local" else "local"
-    for item in items:
-        for mark in item.iter_markers(f"{other}_only"):
-            item.add_marker(pytest.mark.skip(reason=f"{other} Kubernetes only: {mark.args[0]}"))
+    others = {
+        "local": ["current"],
+        "current": ["local"],
+        "inside": ["local", "current", "outside"],
+    }
+    for other in others[config.getoption("--kube")]:
+        for item in items:
+            for mark in item.iter_markers(f"{other}_only"):
+                item.add_marker(pytest.mark.skip(reason=f"{other} Kubernetes only: {mark.args[0]}"))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 ``--kube=local`` starts the embedded one; ``--kube=current`` takes what KUBECONFIG points at, with
 the image that DASK_TEST_IMAGE names, and installs the operator there from its own manifests.
+``--kube=inside`` is how test_all_from_inside.py calls them in a Pod.
 """
 
 from __future__ import annotations
@@ -35,13 +36,15 @@ MISSING_IMAGE = "registry.invalid/no-such-image:1"
 OPERATOR_NAMESPACE = "dask-operator"
 
 
-def _kubectl_at(kubeconfig: Path, *arguments: str, stdin: str | None = None) -> str:
+def _kubectl_at(
+    kubeconfig: Path, *arguments: str, stdin: str | None = None, timeout_s: float = 120
+) -> str:
     result = subprocess.run(
         ["kubectl", f"--kubeconfig={kubeconfig}", *arguments],
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout_s,
     )
     if result.returncode:
         raise AssertionError(f"kubectl {' '.join(arguments)}: {result.stderr}{result.stdout}")
@@ -50,7 +53,13 @@ def _kubectl_at(kubeconfig: Path, *arguments: str, stdin: str | None = None) -> 
 
 @pytest.fixture(scope="session")
 def kubeconfig(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """Path of a kubeconfig of an administrator; KUBECONFIG is set to it for the whole run."""
+    """Path of a kubeconfig of an administrator; KUBECONFIG is set to it for the whole run.
+
+    Not so inside: whatever is tested there has the account of its Pod.
+    """
+    if request.config.getoption("--kube") == "inside":
+        yield Path(os.environ["DASK_TEST_ADMINISTRATOR"])
+        return
     before = os.environ.get("KUBECONFIG")
     if request.config.getoption("--kube") == "current":
         if not before:
@@ -73,11 +82,12 @@ def kubeconfig(request: pytest.FixtureRequest) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def dask_image(request: pytest.FixtureRequest) -> str:
     """Name of an image that holds this checkout and Dask."""
-    if request.config.getoption("--kube") == "local":
+    kube = request.config.getoption("--kube")
+    if kube == "local":
         return "ghcr.io/dask/dask:latest"
     image = os.environ.get("DASK_TEST_IMAGE")
     if not image:
-        pytest.exit("--kube=current needs DASK_TEST_IMAGE, the name of an image with Dask", 2)
+        pytest.exit(f"--kube={kube} needs DASK_TEST_IMAGE, the name of an image with Dask", 2)
     return image
 
 
@@ -135,7 +145,7 @@ def plain_workers(request: pytest.FixtureRequest) -> Iterator[None]:
 
     That is half of what a worker costs; what the command is by default, a test says itself.
     """
-    if request.config.getoption("--kube") == "current":
+    if request.config.getoption("--kube") != "local":
         yield
         return
     command = "dask worker --no-nanny --no-dashboard"
@@ -166,7 +176,7 @@ def in_api(kubeconfig: Path) -> Iterator[Callable[..., Any]]:
 @pytest.fixture(autouse=True)
 def company(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """On a Kubernetes that the workers of xdist share, keep apart whoever has to be alone."""
-    if request.config.getoption("--kube") == "local":
+    if request.config.getoption("--kube") != "current":
         yield
         return
     folder = tmp_path_factory.getbasetemp()
@@ -192,13 +202,20 @@ async def kube_client(kubeconfig: Path) -> AsyncIterator[KubeClient]:
 
 
 @pytest.fixture
+def scheduler_host(request: pytest.FixtureRequest, namespace: str) -> str:
+    """How this process reaches the scheduler of the cluster ``demo``: a tunnel, or its Service."""
+    is_inside = request.config.getoption("--kube") == "inside"
+    return f"demo-scheduler.{namespace}.svc.cluster.local" if is_inside else "127.0.0.1"
+
+
+@pytest.fixture
 def kubectl(kubeconfig: Path, namespace: str) -> Callable[..., str]:
     """The real kubectl in the test's namespace; ``kubectl("get", "pods")`` returns its output."""
     if not shutil.which("kubectl"):
         pytest.fail("kubectl is not installed; `make test` installs it where it can")
 
-    def run(*arguments: str, stdin: str | None = None) -> str:
-        return _kubectl_at(kubeconfig, f"--namespace={namespace}", *arguments, stdin=stdin)
+    def run(*arguments: str, **options: Any) -> str:
+        return _kubectl_at(kubeconfig, f"--namespace={namespace}", *arguments, **options)
 
     return run
 

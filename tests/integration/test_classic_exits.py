@@ -70,9 +70,7 @@ class Started:
 
 
 @pytest.fixture
-async def start(
-    kubeconfig: Path, namespace: str, dask_image: str, tmp_path: Path
-) -> AsyncIterator[Start]:
+async def start(namespace: str, dask_image: str, tmp_path: Path) -> AsyncIterator[Start]:
     """Start the script."""
     started: list[Started] = []
 
@@ -88,7 +86,6 @@ async def start(
                 memory,
                 env={
                     **os.environ,
-                    "KUBECONFIG": str(kubeconfig),
                     "DASK_KUBERNETES__OWNER_TIMEOUT": "4s",
                 },
                 stdout=asyncio.subprocess.PIPE,

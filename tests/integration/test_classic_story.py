@@ -229,6 +229,7 @@ PODS_ONLY = {
 }
 
 
+@pytest.mark.outside_only("it goes inside by itself")
 async def test_pods_are_all_it_needs_and_workers_end_with_their_owner(
     kubectl: Kubectl,
     kubectl_json: KubectlJson,
@@ -255,6 +256,7 @@ async def test_pods_are_all_it_needs_and_workers_end_with_their_owner(
     )
 
 
+@pytest.mark.outside_only("who has both roles")
 def test_a_template_leads_to_the_operator(namespace: str, dask_image: str) -> None:
     spec = to_cluster_spec(build_template(dask_image, env={"COLOUR": "red"}), "moved", n_workers=1)
     with (

@@ -39,7 +39,6 @@ def environment(kubeconfig: Path, dask_image: str, namespace: str) -> dict[str, 
     """That of a person who has set namespace and image once."""
     return {
         **os.environ,
-        "KUBECONFIG": str(kubeconfig),
         "DASK_KUBERNETES__IMAGE": dask_image,
         "DASK_KUBERNETES__NAMESPACE": namespace,
     }
@@ -50,7 +49,7 @@ def run(environment: dict[str, str], dask_image: str, namespace: str) -> Iterato
     """Run ``dask-k8s`` in this process; fails unless it ends with ``code``."""
 
     def run(*arguments: str, code: int = 0, stdin: str = "") -> Result:
-        ended = CliRunner(env={"KUBECONFIG": environment["KUBECONFIG"]}).invoke(
+        ended = CliRunner(env={"KUBECONFIG": environment.get("KUBECONFIG")}).invoke(
             main, arguments, input=stdin, catch_exceptions=False
         )
         assert ended.exit_code == code, f"{arguments}: {ended.output}"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,10 +46,9 @@ async def _names(client: KubeClient, namespace: str) -> list[str]:
     return [cluster["metadata"]["name"] for cluster in clusters]
 
 
-def _run(script: str, namespace: str, image: str, kubeconfig: Path) -> subprocess.Popen[str]:
+def _run(script: str, namespace: str, image: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", script, namespace, image],
-        env={**os.environ, "KUBECONFIG": str(kubeconfig)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -59,9 +56,9 @@ def _run(script: str, namespace: str, image: str, kubeconfig: Path) -> subproces
 
 
 async def test_a_process_that_ends_takes_its_clusters_with_it(
-    kube_client: KubeClient, namespace: str, dask_image: str, kubeconfig: Path
+    kube_client: KubeClient, namespace: str, dask_image: str
 ) -> None:
-    process = _run(FORGETFUL, namespace, dask_image, kubeconfig)
+    process = _run(FORGETFUL, namespace, dask_image)
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     assert out.splitlines()[-1] == "forgotten"
@@ -74,10 +71,9 @@ async def test_ctrl_c_while_starting_takes_back_what_was_created(
     kube_client: KubeClient,
     namespace: str,
     dask_image: str,
-    kubeconfig: Path,
     wait_until: WaitUntil,
 ) -> None:
-    process = _run(before + IMPATIENT, namespace, dask_image, kubeconfig)
+    process = _run(before + IMPATIENT, namespace, dask_image)
 
     async def is_created() -> bool:
         return await _names(kube_client, namespace) == ["interrupted"]

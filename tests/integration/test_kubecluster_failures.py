@@ -26,6 +26,7 @@ from dask_k8s_operator.resources.kinds import (
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions found")
 
 RESOURCE_QUOTAS = Kind("", "v1", "resourcequotas", "ResourceQuota")
+SEES_NODES = "whoever does not see the nodes cannot know that none will come"
 # Less than what a start may take: whoever waits for that has not been told why.
 SOON_S = 60
 
@@ -139,6 +140,7 @@ async def test_a_quota_that_is_full(
     await wait_until(is_empty, what="its Pods go with it")
 
 
+@pytest.mark.outside_only(SEES_NODES)
 async def test_a_worker_that_fits_nowhere_ends_the_start(
     namespace: str, dask_image: str, left_behind: Callable[[], Any]
 ) -> None:
@@ -156,6 +158,7 @@ async def test_a_worker_that_fits_nowhere_ends_the_start(
     assert await left_behind() == []
 
 
+@pytest.mark.outside_only(SEES_NODES)
 async def test_workers_that_fit_nowhere_end_the_waits_for_all_of_them(
     namespace: str, dask_image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

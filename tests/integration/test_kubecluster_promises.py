@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,11 +38,10 @@ def _names(in_api: Callable[..., Any], kind: Kind, namespace: str) -> list[str]:
 
 
 def test_what_is_not_to_be_shut_down_outlives_close_and_process(
-    namespace: str, dask_image: str, kubeconfig: Path, in_api: Callable[..., Any]
+    namespace: str, dask_image: str, in_api: Callable[..., Any]
 ) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", GENEROUS, namespace, dask_image],
-        env={**os.environ, "KUBECONFIG": str(kubeconfig)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -60,7 +57,7 @@ def test_what_is_not_to_be_shut_down_outlives_close_and_process(
 
 
 def test_a_script_suspends_resumes_waits_and_has_groups(
-    namespace: str, dask_image: str, in_api: Callable[..., Any]
+    namespace: str, dask_image: str, scheduler_host: str, in_api: Callable[..., Any]
 ) -> None:
     port = hold_port()
     with KubeCluster(
@@ -71,8 +68,9 @@ def test_a_script_suspends_resumes_waits_and_has_groups(
         scheduler_forward_port=port,
         quiet=True,
     ) as cluster:
-        assert cluster.dashboard_link == f"http://127.0.0.1:{port}/status"
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:
+        port = port if scheduler_host == "127.0.0.1" else 8787  # inside nothing is forwarded
+        assert cluster.dashboard_link == f"http://{scheduler_host}:{port}/status"
+        with urllib.request.urlopen(f"http://{scheduler_host}:{port}/health") as answer:
             assert answer.status == 200
 
         cluster.add_worker_group("extra", n_workers=1)

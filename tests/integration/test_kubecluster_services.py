@@ -48,6 +48,7 @@ async def compute(cluster: KubeCluster) -> int:
         return int(await client.submit(operator.add, 1, 2))
 
 
+@pytest.mark.outside_only("inside, the Service's name leads there")
 async def test_a_load_balancer_leads_to_the_scheduler_once_it_has_an_address(
     namespace: str,
     dask_image: str,
@@ -76,6 +77,7 @@ async def test_a_load_balancer_leads_to_the_scheduler_once_it_has_an_address(
             assert await compute(guest) == 3
 
 
+@pytest.mark.outside_only("inside, the Service's name leads there")
 async def test_a_node_port_leads_to_the_scheduler(
     namespace: str, dask_image: str, kube_client: KubeClient
 ) -> None:
@@ -95,7 +97,7 @@ async def test_a_node_port_leads_to_the_scheduler(
 
 
 async def test_the_jupyter_server_of_a_scheduler_opens_at_its_link(
-    namespace: str, dask_image: str, monkeypatch: pytest.MonkeyPatch
+    namespace: str, dask_image: str, scheduler_host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # In a notebook the dashboard's link leads through the notebook server; this one cannot.
     monkeypatch.setenv(BASE_URL_VARIABLE, "/notebook/default/demo/")
@@ -112,7 +114,7 @@ async def test_the_jupyter_server_of_a_scheduler_opens_at_its_link(
         aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser,
     ):
         link = cluster.jupyter_link
-        assert link.startswith("http://127.0.0.1:")
+        assert link.startswith(f"http://{scheduler_host}:")
         async with browser.get(link) as page:
             assert (page.status, page.url.path) == (200, "/jupyter/lab")
             assert "JupyterLab" in await page.text()

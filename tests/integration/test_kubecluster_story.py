@@ -187,11 +187,12 @@ async def test_a_whole_spec_may_come_from_a_dict(
 
 
 def test_it_says_what_it_waits_for_unless_it_is_quiet(
-    namespace: str, dask_image: str, capsys: pytest.CaptureFixture[str]
+    namespace: str, dask_image: str, scheduler_host: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with KubeCluster(name="demo", namespace=namespace, image=dask_image, n_workers=0):
         lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"Created DaskCluster {namespace}/demo"
-    assert lines[-1].startswith(f"The scheduler of {namespace}/demo is ready: http://127.0.0.1:")
+    ready = f"The scheduler of {namespace}/demo is ready: http://{scheduler_host}:"
+    assert lines[-1].startswith(ready)
     with KubeCluster(name="other", namespace=namespace, image=dask_image, n_workers=0, quiet=True):
         assert capsys.readouterr().out == ""

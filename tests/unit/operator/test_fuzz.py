@@ -11,6 +11,7 @@ import itertools
 from typing import Any
 
 import pytest
+from drawn_specs import BOOKKEEPING, SCHEMAS, TEXTS, draw_schema
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +28,6 @@ from dask_k8s_operator.reconcile.cluster import AgentParts, decide_cluster
 from dask_k8s_operator.reconcile.job import decide_job
 from dask_k8s_operator.reconcile.plan import Create, Delete, Patch, Plan, Refusal
 from dask_k8s_operator.reconcile.workergroup import decide_group
-from dask_k8s_operator.resources.crds import build_crds
 from dask_k8s_operator.resources.kinds import (
     DASK_AUTOSCALERS,
     DASK_CLUSTERS,
@@ -38,85 +38,11 @@ from dask_k8s_operator.resources.kinds import (
     SERVICES,
     Kind,
 )
-from dask_k8s_operator.resources.names import (
-    AGREED_REPLICAS_ANNOTATION,
-    APPLIED_SPEC_ANNOTATION,
-    PASSED_ON_ANNOTATION,
-    RETIRING_ANNOTATION,
-    SPEC_HASH_ANNOTATION,
-)
 from dask_k8s_operator.resources.owners import is_owned_by
 
 NOW = 1_800_000_000.0
 # More passes than this over the same objects would be a loop.
 MOST_PASSES = 12
-MOST_WORKERS = 5
-
-SCHEMAS = {
-    crd["spec"]["names"]["plural"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    for crd in build_crds()
-}
-TEXTS = st.text("ab-.$(){}\n'\"[é", max_size=6)
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 9) | TEXTS,
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
-    max_leaves=4,
-)
-VARIABLES = st.sampled_from(
-    ["DASK_WORKER_NAME", "DASK_DISTRIBUTED__SCHEDULER__PRELOAD", "DASK_K8S_AGENT", "X"]
-)
-BOOKKEEPING = st.sampled_from(
-    [
-        AGREED_REPLICAS_ANNOTATION,
-        APPLIED_SPEC_ANNOTATION,
-        PASSED_ON_ANNOTATION,
-        RETIRING_ANNOTATION,
-        SPEC_HASH_ANNOTATION,
-        "dask.org/cluster-name",
-        "dask.org/component",
-        "team",
-    ]
-)
-
-
-def draw_schema(schema: dict[str, Any], name: str = "") -> st.SearchStrategy[Any]:
-    """A strategy for what a schema lets pass."""
-    if "enum" in schema:
-        drawn: st.SearchStrategy[Any] = st.sampled_from(schema["enum"])
-    elif schema["type"] == "object":
-        drawn = _draw_object(schema)
-    elif schema["type"] == "array":
-        least = schema.get("minItems", 0)
-        drawn = st.lists(draw_schema(schema["items"], name), min_size=least, max_size=least + 1)
-    elif schema["type"] == "integer":
-        most = MOST_WORKERS if name in ("replicas", "minimum", "maximum") else 10**6
-        drawn = st.integers(schema.get("minimum", -(10**6)), most)
-    elif schema["type"] == "boolean":
-        drawn = st.booleans()
-    else:
-        drawn = VARIABLES if name == "name" else TEXTS
-        drawn = drawn.filter(lambda text: len(text) >= schema.get("minLength", 0))
-    return drawn | st.none() if schema.get("nullable") else drawn
-
-
-def _draw_object(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    if "additionalProperties" in schema:
-        return st.dictionaries(BOOKKEEPING, draw_schema(schema["additionalProperties"]), max_size=3)
-    properties = {k: draw_schema(v, k) for k, v in schema.get("properties", {}).items()}
-    required = set(schema.get("required", ())) | {
-        k for k, v in schema.get("properties", {}).items() if "default" in v
-    }
-    known = st.fixed_dictionaries(
-        {k: v for k, v in properties.items() if k in required},
-        optional={k: v for k, v in properties.items() if k not in required},
-    )
-    if not schema.get("x-kubernetes-preserve-unknown-fields"):
-        return known
-    # Fields that the schema does not know hold anything.
-    unknown = st.dictionaries(
-        st.sampled_from(["volumes", "hostNetwork", "x"]), ANYTHING, max_size=2
-    )
-    return st.builds(lambda more, own: {**more, **own}, unknown, known)
 
 
 def draw_resource(kind: Kind, name: str, **fixed: Any) -> st.SearchStrategy[dict[str, Any]]:

@@ -14,6 +14,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from cluster_readiness import wait_one_ready
 from dask_resources import Dask
 from drawn_specs import BOOKKEEPING, JSON_VALUES, SCHEMAS, TEXTS, draw_schema
 from hypothesis import HealthCheck, Phase, given, settings
@@ -212,12 +213,7 @@ async def wait_described(dask: Dask, kind: Kind, name: str) -> None:
 
 async def serve_a_good_one(dask: Dask) -> None:
     await dask.create(DASK_CLUSTERS, "good", dask.cluster_spec(1))
-
-    async def readiness() -> tuple[str, str]:
-        status, _ = await dask.condition(DASK_CLUSTERS, "good", "Ready")
-        return status, (await dask.status(DASK_CLUSTERS, "good")).get("ready", "")
-
-    await dask.wait_for(readiness, ("True", "1/1"))
+    await wait_one_ready(dask, "good", 1)
     async with dask.connected("good") as client:
         assert await client.submit(sum, [1, 2]) == 3
 

@@ -112,12 +112,12 @@ async def test_two_named_namespaces_are_served_and_a_third_is_left_alone(
     # What an operator of all namespaces would have come to first.
     await third.create(DASK_CLUSTERS, "demo", third.cluster_spec(1))
     await program.start(f"--namespace={second.namespace}")
-    for dask in (first, second):
-        await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(1))
-    for dask in (first, second):
-        await dask.wait_ready("demo", 1)
-        async with dask.connected("demo") as client:
-            assert await client.submit(sum, [1, 2]) == 3
+    for dask, workers in ((first, 0), (second, 1)):
+        await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(workers))
+    await first.wait_ready("demo", 0)
+    await second.wait_ready("demo", 1)
+    async with second.connected("demo") as client:
+        assert await client.submit(sum, [1, 2]) == 3
     _, text = await program.ask("/readyz")
     watched = set(re.findall(r"watch of \w+ in (\S+): ok", text))
     assert watched == {first.namespace, second.namespace}

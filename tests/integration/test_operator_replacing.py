@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from dask_resources import Dask, run_slowly
+from dask_resources import WORKERS, Dask, run_slowly
 from distributed import Client
 
+from dask_k8s_operator.kube import Informer
 from dask_k8s_operator.reconcile.workergroup import REPLACE_BASE_S
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, DASK_WORKER_GROUPS, EVENTS, PODS
 from dask_k8s_operator.resources.times import parse_time
 
 # The image has another patch release of Python than the machine that tests.
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions")
-
 
 # Kubernetes tells of whole seconds only.
 ROUNDED_S = 1
@@ -34,20 +37,34 @@ async def worker_uids(dask: Dask) -> dict[str, str]:
     return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in await dask.pods()}
 
 
-async def end_worker(dask: Dask, client: Client, name: str, code: int) -> float:
-    """End a worker's process; gives the time at which Kubernetes says that it ended."""
+@contextlib.asynccontextmanager
+async def following_ends(dask: Dask) -> AsyncIterator[dict[str, float]]:
+    """When the workers ended, by name; a watch tells it also of those that are gone soon after."""
+    ends: dict[str, float] = {}
+
+    def note(_old: Any, pod: dict[str, Any] | None) -> None:
+        for status in (pod or {}).get("status", {}).get("containerStatuses", ()):
+            ended = status.get("state", {}).get("terminated", {}).get("finishedAt")
+            if pod and ended:
+                ends[pod["metadata"]["name"]] = parse_time(ended) or 0.0
+
+    informer = Informer(dask.client, PODS, dask.namespace, label_selector=WORKERS, on_change=note)
+    task = asyncio.ensure_future(informer.run())
+    await informer.wait_synced()
+    try:
+        yield ends
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def end_worker(client: Client, name: str, code: int) -> None:
+    """End a worker's process."""
     addresses = {
         str(worker["name"]): address
         for address, worker in client.scheduler_info(-1)["workers"].items()
     }
     await client.run(exit_soon, code, workers=[addresses[name]])
-
-    async def end() -> float | None:
-        (status,) = (await dask.get(PODS, name))["status"].get("containerStatuses", [{}])
-        return parse_time(status.get("state", {}).get("terminated", {}).get("finishedAt"))
-
-    ended_s: float = await dask.wait_until(end)
-    return ended_s
 
 
 async def evict(dask: Dask, name: str) -> None:
@@ -97,15 +114,14 @@ async def test_workers_that_failed_or_were_evicted_are_replaced(dask):
     await dask.wait_ready("demo", 3)
     before = await worker_uids(dask)
     failed, evicted, _ = sorted(before)
-    async with dask.connected("demo") as client:
+    async with following_ends(dask) as ends, dask.connected("demo") as client:
         await client.wait_for_workers(3)
         held = client.map(run_slowly, range(9), seconds=0, pure=False)
         await client.gather(held)
-        ended_s = await end_worker(dask, client, failed, 3)
-        await dask.wait_message(DASK_WORKER_GROUPS, "demo-default", failed, "exit code 3")
+        await end_worker(client, failed, 3)
         await evict(dask, evicted)
         made_s = await wait_replaced(dask, before, {failed, evicted})
-        assert made_s - ended_s >= REPLACE_BASE_S - ROUNDED_S
+        assert made_s - ends[failed] >= REPLACE_BASE_S - ROUNDED_S
         await wait_told(dask, "Replaced", "1 worker ended", failed, "exit code 3")
         # One that is gone leaves no log to be read: nobody waits.
         await wait_told(dask, "ScaledUp", "1 worker added")
@@ -118,14 +134,14 @@ async def test_workers_that_failed_or_were_evicted_are_replaced(dask):
 async def test_workers_that_fail_again_and_again_are_replaced_ever_later(dask):
     await dask.create(DASK_CLUSTERS, "demo", build_spec(dask, 1))
     await dask.wait_ready("demo", 1)
-    async with dask.connected("demo") as client:
+    async with following_ends(dask) as ends, dask.connected("demo") as client:
         for attempt, code in enumerate((3, 4)):
             await client.wait_for_workers(1)
             before = await worker_uids(dask)
             (failed,) = before
-            ended_s = await end_worker(dask, client, failed, code)
+            await end_worker(client, failed, code)
             made_s = await wait_replaced(dask, before, {failed})
-            assert made_s - ended_s >= REPLACE_BASE_S * 2**attempt - ROUNDED_S
+            assert made_s - ends[failed] >= REPLACE_BASE_S * 2**attempt - ROUNDED_S
             await wait_told(dask, "Replaced", "1 worker ended", failed, f"exit code {code}")
             status = await dask.status(DASK_WORKER_GROUPS, "demo-default")
             assert status["replacements"] == attempt + 1

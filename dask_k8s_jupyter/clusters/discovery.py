@@ -9,14 +9,16 @@ what ``from_name`` could not find there.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from typing import Any
 
 from dask_k8s_jupyter import config
+from dask_k8s_jupyter.errors import NoKubernetesError
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import ForbiddenError, KubeError
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, DEPLOYMENTS
 
+from .auth import Auth, ClusterAuth, connect
 from .helmrelease import CHART, list_records, release_of
 
 logger = logging.getLogger(__name__)
@@ -37,24 +39,39 @@ async def discover_clusters() -> Found:
         yield name, KubeCluster
 
 
-async def discover_helm_releases() -> Found:
+async def discover_helm_releases(
+    auth: Auth = ClusterAuth.DEFAULT, namespace: str | None = None
+) -> Found:
     """Find the Helm releases of the Dask chart, as ``{release}.{namespace}``.
 
-    In all namespaces where we may look there, otherwise in the current one.
+    Parameters
+    ----------
+    auth
+        Ways to find Kubernetes, in order; None for the usual places.
+    namespace
+        Where; None for all namespaces where we may look there, otherwise for the current one.
+
+    Examples
+    --------
+    >>> async def names():
+    ...     return [name async for name, manager in discover_helm_releases(namespace="team-a")]
     """
     from .helmcluster import HelmCluster
 
-    for name in await find_names("Helm releases", _list_releases):
+    def list_names(client: KubeClient) -> Awaitable[list[str]]:
+        return _list_releases(client, namespace)
+
+    for name in await find_names("Helm releases", list_names, auth):
         yield name, HelmCluster
 
 
-async def find_names(what: str, list_names: Any) -> list[str]:
+async def find_names(what: str, list_names: Any, auth: Auth = None) -> list[str]:
     """List names over a connection of its own; none where something is in the way."""
     try:
-        async with await KubeClient.connect() as client:
+        async with await connect(auth) as client:
             names: list[str] = await list_names(client)
             return names
-    except KubeError as error:
+    except (KubeError, NoKubernetesError) as error:
         logger.info("no Dask %s were found: %s", what, error)
         return []
 
@@ -65,9 +82,10 @@ async def _list_clusters(client: KubeClient) -> list[str]:
     return sorted(cluster["metadata"]["name"] for cluster in clusters)
 
 
-async def _list_releases(client: KubeClient) -> list[str]:
+async def _list_releases(client: KubeClient, asked: str | None) -> list[str]:
     own = config.get("namespace") or client.namespace
-    for namespace in (None, own):
+    places = (None, own) if asked is None else (asked,)
+    for namespace in places:
         records = await list_records(client, namespace)
         if records is not None:
             return [
@@ -75,12 +93,14 @@ async def _list_releases(client: KubeClient) -> list[str]:
                 for record in records
                 if record.chart == CHART and record.status == "deployed"
             ]
-    return await _list_releases_without_records(client, own)
+    return await _list_releases_without_records(client, places)
 
 
-async def _list_releases_without_records(client: KubeClient, own: str) -> list[str]:
+async def _list_releases_without_records(
+    client: KubeClient, places: Iterable[str | None]
+) -> list[str]:
     """Where we may not read Secrets, the Deployments of schedulers tell."""
-    for namespace in (None, own):
+    for namespace in places:
         try:
             deployments = (await client.list(DEPLOYMENTS, namespace)).items
         except ForbiddenError:

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
         make_scheduler_spec,
         make_worker_spec,
     )
+    from dask_k8s_jupyter.clusters.discovery import discover_clusters as discover
 
 __all__ = [
     "CreateMode",
     "KubeCluster",
+    "discover",
     "make_cluster_spec",
     "make_scheduler_spec",
     "make_worker_spec",
@@ -29,6 +31,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "discover":
+        from dask_k8s_jupyter.clusters.discovery import discover_clusters
+
+        return discover_clusters
     import dask_k8s_jupyter
 
     return getattr(dask_k8s_jupyter, name)

@@ -3,6 +3,7 @@
 from .kubecluster import (
     CreateMode,
     KubeCluster,
+    discover,
     make_cluster_spec,
     make_scheduler_spec,
     make_worker_spec,
@@ -11,6 +12,7 @@ from .kubecluster import (
 __all__ = [
     "CreateMode",
     "KubeCluster",
+    "discover",
     "make_cluster_spec",
     "make_scheduler_spec",
     "make_worker_spec",

@@ -7,10 +7,12 @@ from dask_k8s_jupyter import (
     make_scheduler_spec,
     make_worker_spec,
 )
+from dask_k8s_jupyter.clusters.discovery import discover_clusters as discover
 
 __all__ = [
     "CreateMode",
     "KubeCluster",
+    "discover",
     "make_cluster_spec",
     "make_scheduler_spec",
     "make_worker_spec",

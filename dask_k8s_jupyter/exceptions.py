@@ -1,0 +1,14 @@
+"""The names that ``dask_kubernetes.exceptions`` has, for code that catches them and moves over.
+
+New code takes ``dask_k8s_jupyter.errors``: one tree, of which these are three branches.
+"""
+
+from __future__ import annotations
+
+from .errors import ClusterStartError, InvalidSpecError, PodCrashedError
+
+CrashLoopBackOffError = PodCrashedError
+SchedulerStartupError = ClusterStartError
+ValidationError = InvalidSpecError
+
+__all__ = ["CrashLoopBackOffError", "SchedulerStartupError", "ValidationError"]

@@ -1,0 +1,177 @@
+"""The real dask-kubernetes beside ours: every public name, parameter, default and configuration key
+of it is here as well, or docs/moving-over.md says where it went. Read where it is installed, in an
+environment of its own, kept in a folder for the next time."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dask.config
+import pytest
+from moving_table import KEYS, LEAVES, ROWS, is_as_documented, look_up
+
+from dask_k8s_jupyter.config import DEFAULTS
+
+pytestmark = pytest.mark.local_only("reads two packages, no Kubernetes in it")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dask-k8s-tests"
+# The last one with classic and Helm clusters needs the Dask of its time, and what an old client
+# of its imported without asking for it.
+OF_ITS_TIME = ("2024.4.2", "dask==2024.4.2", "distributed==2024.4.2", "setuptools", "sniffio")
+RELEASES = {
+    "newest": ["--upgrade", "dask-kubernetes"],
+    "classic": [f"dask-kubernetes=={OF_ITS_TIME[0]}", *OF_ITS_TIME[1:]],
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def operator() -> None:
+    """No operator is needed here, nor a Kubernetes."""
+
+
+@pytest.fixture(scope="module", params=RELEASES)
+def reference(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What one release of the reference offers; see reference_describe.py."""
+    folder = CACHE / f"dask-kubernetes-{request.param}"
+    try:
+        _build_environment(folder, RELEASES[request.param])
+    except (OSError, subprocess.SubprocessError) as error:
+        said = (getattr(error, "stderr", None) or str(error))[-300:]
+        if not (folder / "complete").exists():
+            pytest.skip(f"dask-kubernetes ({request.param}) cannot be installed: {said}")
+    told = subprocess.run(
+        [folder / "bin" / "python", Path(__file__).with_name("reference_describe.py")],
+        # Importing it writes its configuration to that folder.
+        env={**os.environ, "PYTHONPATH": "", "DASK_CONFIG": str(tmp_path_factory.mktemp("dask"))},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    described: dict[str, Any] = json.loads(told.stdout)
+    return described
+
+
+def _build_environment(folder: Path, wanted: list[str]) -> None:
+    """Build what is not there yet; the newest release may be another one than the last time."""
+    is_complete = (folder / "complete").exists() and (folder / "bin" / "python").exists()
+    if is_complete and "--upgrade" not in wanted:
+        return
+    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
+    create = [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder]
+    install = [uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python", *wanted]
+    for command in [install] if is_complete else [create, install]:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=240)
+    (folder / "complete").touch()
+
+
+def list_rows_of(reference: dict[str, Any], name: str) -> list[str]:
+    """The names under which the table may speak of this one: all that it has there."""
+    home = reference["names"][name]["home"]
+    return [each for each, said in reference["names"].items() if said["home"] == home]
+
+
+def find_verdict(names: list[str]) -> str | None:
+    return next((ROWS[name].verdict for name in names if name in ROWS), None)
+
+
+def find_ours(name: str) -> Any:
+    """What has this name here when the import alone is changed."""
+    try:
+        return look_up(name.replace("dask_kubernetes", "dask_k8s_jupyter", 1))
+    except (AssertionError, AttributeError):
+        return None
+
+
+def list_staying(reference: dict[str, Any]) -> list[str]:
+    leaving = {name for name, row in ROWS.items() if row.verdict in LEAVES}
+    return [name for name in reference["names"] if name not in leaving]
+
+
+def test_every_name_is_documented(reference: dict[str, Any]) -> None:
+    silent = [
+        name for name in reference["names"] if not find_verdict(list_rows_of(reference, name))
+    ]
+    assert silent == []
+
+
+def test_what_stays_is_found_by_changing_the_import(reference: dict[str, Any]) -> None:
+    assert [name for name in list_staying(reference) if find_ours(name) is None] == []
+
+
+def test_every_member_is_here_or_documented(reference: dict[str, Any]) -> None:
+    missing = [
+        f"{name}.{member}"
+        for name in list_staying(reference)
+        for member in reference["names"][name]["members"]
+        if not hasattr(find_ours(name), member)
+        and find_verdict([f"{each}.{member}" for each in list_rows_of(reference, name)]) != "gone"
+    ]
+    assert missing == []
+
+
+def list_callables(reference: dict[str, Any]) -> list[tuple[list[str], dict[str, Any], Any]]:
+    """What can be called: its names there, what it takes there, and ours."""
+    found = []
+    for name in list_staying(reference):
+        names, described, ours = list_rows_of(reference, name), reference["names"][name], None
+        ours = find_ours(name)
+        found.append((names, described, ours))
+        for member, takes in described["members"].items():
+            if takes is not None and hasattr(ours, member):
+                of_members = [f"{each}.{member}" for each in names]
+                found.append((of_members, takes, getattr(ours, member)))
+    return [each for each in found if each[1]["parameters"]]
+
+
+def differs(names: list[str], parameter: str, default: Any, ours: Any) -> str | None:
+    """What is wrong with a parameter of ours, and is not in the table."""
+    taken = inspect.signature(ours).parameters
+    if parameter not in taken:
+        takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in taken.values())
+        return None if takes_any else "is not taken"
+    meant = "<default>" if default == "<object>" else default
+    is_same = is_as_documented(meant, taken[parameter].default)
+    has_row = any(f"{name}({parameter}=)" in ROWS for name in names)
+    if is_same == has_row:
+        return f"has a row, and {is_same=}: {default!r} there, {taken[parameter].default!r} here"
+    return None
+
+
+def test_parameters_are_taken_with_their_defaults_or_documented(reference: dict[str, Any]) -> None:
+    wrong = [
+        f"{names[0]}({parameter}=) {problem}"
+        for names, described, ours in list_callables(reference)
+        for parameter, default in described["parameters"].items()
+        if (problem := differs(names, parameter, default, ours))
+    ]
+    assert wrong == []
+
+
+def test_what_is_given_by_place_has_the_same_place(reference: dict[str, Any]) -> None:
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    for names, described, ours in list_callables(reference):
+        parameters = inspect.signature(ours).parameters.values()
+        places = [each.name for each in parameters if each.kind in by_place and each.name != "self"]
+        expected = described["positional"]
+        assert places[: len(expected)] == expected, names[0]
+
+
+def test_configuration_has_the_same_keys_and_defaults_or_is_documented(
+    reference: dict[str, Any],
+) -> None:
+    wrong = {}
+    for key, default in reference["configuration"].items():
+        ours = dask.config.get(f"kubernetes.{key}", "<nothing>", config=DEFAULTS)
+        is_same = ours == default and type(ours) is type(default)
+        if is_same == (f"kubernetes.{key}" in KEYS):
+            wrong[key] = (default, ours)
+    assert wrong == {}

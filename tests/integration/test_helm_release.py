@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 import operator
 import os
 import subprocess
@@ -13,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from distributed import Client
+from helm_resources import build_record, build_release, lay_down
 
 from dask_k8s_jupyter import HelmCluster
 from dask_k8s_jupyter.clusters.discovery import discover_helm_releases
@@ -52,112 +49,6 @@ NEEDED_RULES = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch", "patch"]},
     {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
 ]
-
-
-def build_marks(release: str, namespace: str, component: str) -> dict[str, Any]:
-    """What Helm and the chart write on an object of a release."""
-    return {
-        "namespace": namespace,
-        "labels": {
-            "app": "dask",
-            "heritage": "Helm",
-            "release": release,
-            "chart": "dask-2024.1.1",
-            "component": component,
-            "app.kubernetes.io/managed-by": "Helm",
-        },
-        "annotations": {
-            "meta.helm.sh/release-name": release,
-            "meta.helm.sh/release-namespace": namespace,
-        },
-    }
-
-
-def build_deployment(
-    release: str, namespace: str, component: str, suffix: str, replicas: int, container: Any
-) -> dict[str, Any]:
-    """One Deployment of the chart."""
-    labels = {"app": "dask", "release": release, "component": component}
-    name = f"{release}-dask-{component}{suffix}"
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, **build_marks(release, namespace, component)},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "terminationGracePeriodSeconds": 2,
-                    "containers": [{"name": name, "imagePullPolicy": "IfNotPresent", **container}],
-                },
-            },
-        },
-    }
-
-
-def build_record(release: str, namespace: str) -> dict[str, Any]:
-    """The Secret in which Helm keeps what it did."""
-    record = {
-        "name": release,
-        "namespace": namespace,
-        "version": 1,
-        "info": {"status": "deployed"},
-        "chart": {"metadata": {"name": "dask", "version": "2024.1.1"}},
-    }
-    packed = base64.b64encode(gzip.compress(json.dumps(record).encode()))
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "helm.sh/release.v1",
-        "metadata": {
-            "name": f"sh.helm.release.v1.{release}.v1",
-            "namespace": namespace,
-            "labels": {"name": release, "owner": "helm", "status": "deployed", "version": "1"},
-        },
-        "data": {"release": base64.b64encode(packed).decode()},
-    }
-
-
-def build_release(release: str, namespace: str, image: str, workers: int = 1) -> list[Any]:
-    """Everything that a release of the chart leaves in a namespace."""
-    scheduler = {
-        "image": image,
-        "args": ["dask", "scheduler", "--port", "8786", "--dashboard-address", ":8787"],
-        "ports": [{"containerPort": 8786}, {"containerPort": 8787}],
-        "readinessProbe": {"httpGet": {"path": "/health", "port": 8787}, "periodSeconds": 1},
-    }
-    address = f"{release}-dask-scheduler:8786"
-    worker = {"image": image, "args": ["dask", "worker", address, "--nthreads", "1", "--no-nanny"]}
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {
-            "name": f"{release}-dask-scheduler",
-            **build_marks(release, namespace, "scheduler"),
-        },
-        "spec": {
-            "type": "ClusterIP",
-            "selector": {"app": "dask", "release": release, "component": "scheduler"},
-            "ports": [
-                {"name": f"{release}-dask-scheduler", "port": 8786, "targetPort": 8786},
-                {"name": f"{release}-dask-webui", "port": 80, "targetPort": 8787},
-            ],
-        },
-    }
-    return [
-        build_deployment(release, namespace, "scheduler", "", 1, scheduler),
-        build_deployment(release, namespace, "worker", "", workers, worker),
-        build_deployment(release, namespace, "worker", "-high-mem", 0, worker),
-        service,
-        build_record(release, namespace),
-    ]
-
-
-def lay_down(kubectl: Kubectl, manifests: list[Any]) -> None:
-    """Apply some manifests."""
-    kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
 
 
 def replicas_of(kubectl_json: Callable[..., Any], name: str) -> int:

@@ -1,7 +1,8 @@
 """Waits for the workers of a scheduler that no operator speaks for: a Helm release, bare Pods.
 
 Guarantees that it is told, by the scheduler when workers come or go and by Kubernetes when Pods
-change; that Pods that cannot start end the wait with the reason. Refuses to poll.
+change; that Pods that cannot start end the wait with the reason. Refuses to poll, but for whether a
+worker that has joined runs now (``workers`` says why).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dask_k8s_jupyter.errors import StartTimeoutError
 from .checks import check_count
 from .podwatch import PodWatch
 from .signal import Signal, wait_any
-from .workers import SETTLE_S, count_running
+from .workers import SettlingPatience, count_running
 
 
 class JoiningWorkers:
@@ -53,11 +54,12 @@ class JoiningWorkers:
         check_count("n_workers", n_workers)
         timeout_s = None if timeout is None else float(parse_timedelta(timeout, default="s"))
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        settling = SettlingPatience()
         while True:
             changes = (self._workers_signal.next(), watch.changes.next())
             info = SchedulerInfo(await self.scheduler_comm.identity())
             self.scheduler_info["workers"].update(info["workers"])
-            running, is_settling = count_running(info)
+            running, about_to_run = count_running(info)
             if running >= n_workers:
                 return
             error = await watch.find_failed(what, n_workers)
@@ -69,7 +71,7 @@ class JoiningWorkers:
                     f"{what}: {running} of {n_workers} workers have joined within {timeout_s:g} s",
                     fix="Wait longer with `timeout=`, or ask for fewer workers",
                 )
-            waits = (left_s, watch.room_left_s, SETTLE_S if is_settling else None)
+            waits = (left_s, watch.room_left_s, settling.pause_s(about_to_run))
             left_s = min((each for each in waits if each is not None), default=None)
             await wait_any(*changes, timeout_s=left_s)
 

@@ -1,13 +1,15 @@
 """Follows the workers of a scheduler: waits until enough have joined, says why when they will not.
 
-Guarantees that workers that cannot start end the wait with the reason, not with a time-out.
+Guarantees that workers that cannot start end the wait with the reason, not with a time-out. That a
+worker which has joined runs now, it asks for: the scheduler tells that to Dask clients alone, each
+worker under a topic of its own, and a client of ours would keep clusters alive that nobody uses.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from distributed.objects import SchedulerInfo
@@ -27,8 +29,10 @@ from .startup import (
 )
 from .watched import WatchedCluster
 
-# A worker joins first and says a moment later that it runs, which the scheduler tells nobody.
+# A worker joins first and says that it runs a moment later, or when its plugins have installed what
+# they install: asked for soon, and then ever less often.
 SETTLE_S = 0.05
+LONGEST_SETTLE_S = 1.0
 _SETTLING = ("undefined", "created", "init", "starting")
 # A container that ended is started again at once: one that met a scheduler which was just being
 # replaced works then, and one that cannot work ends again.
@@ -68,11 +72,11 @@ async def wait_for_workers(
         When time is up.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    patience, room = CrashPatience(), RoomPatience(say)
+    patience, room, settling = CrashPatience(), RoomPatience(say), SettlingPatience()
     while True:
         changes = (joined.next(), session.watched.changes.next())
         info = SchedulerInfo(await scheduler.identity())
-        running, is_settling = count_running(info)
+        running, about_to_run = count_running(info)
         if running >= n_workers:
             return info
         patience_s = patience.left_s(session.watched.resource)
@@ -84,7 +88,7 @@ async def wait_for_workers(
         left_s = None if deadline is None else deadline - time.monotonic()
         if left_s is not None and left_s <= 0:
             raise _build_timeout(session, running, n_workers, timeout_s)
-        waits = (left_s, patience_s or None, room_s, SETTLE_S if is_settling else None)
+        waits = (left_s, patience_s or None, room_s, settling.pause_s(about_to_run))
         await wait_any(*changes, timeout_s=min((w for w in waits if w is not None), default=None))
 
 
@@ -118,16 +122,45 @@ class CrashPatience:
         return max(0.0, self._since_s + CRASH_PATIENCE_S - now_s)
 
 
-def count_running(info: Mapping[str, Any]) -> tuple[int, bool]:
-    """Count the workers that run, and say whether one has joined and is about to.
+class SettlingPatience:
+    """How soon to ask again whether workers that have joined run.
+
+    Examples
+    --------
+    >>> patience = SettlingPatience()
+    >>> [patience.pause_s({"a"}), patience.pause_s({"a"}), patience.pause_s({"b"})]
+    [0.05, 0.1, 0.05]
+    """
+
+    def __init__(self) -> None:
+        self._settling: Collection[str] = ()
+        self._pause_s = SETTLE_S
+
+    def pause_s(self, settling: Collection[str]) -> float | None:
+        """Seconds until it is time to ask again; None when nobody is about to run.
+
+        Parameters
+        ----------
+        settling
+            Who is about to run. Others begin anew.
+        """
+        is_anew = settling != self._settling
+        self._pause_s = SETTLE_S if is_anew else min(LONGEST_SETTLE_S, self._pause_s * 2)
+        self._settling = settling
+        return self._pause_s if settling else None
+
+
+def count_running(info: Mapping[str, Any]) -> tuple[int, set[str]]:
+    """Count the workers that run, and name those that have joined and are about to.
 
     Examples
     --------
     >>> count_running({"workers": {"a": {"status": "running"}, "b": {"status": "init"}}})
-    (1, True)
+    (1, {'b'})
     """
-    states = [worker["status"] for worker in info["workers"].values()]
-    return states.count("running"), any(state in _SETTLING for state in states)
+    states = {address: worker["status"] for address, worker in info["workers"].items()}
+    about_to_run = {address for address, state in states.items() if state in _SETTLING}
+    return list(states.values()).count("running"), about_to_run
 
 
 def _build_timeout(

@@ -10,7 +10,13 @@ import pytest
 from dask_k8s_jupyter.clusters import joining
 from dask_k8s_jupyter.clusters.joining import JoiningWorkers
 from dask_k8s_jupyter.clusters.signal import Signal, wait_any
-from dask_k8s_jupyter.clusters.workers import CRASH_PATIENCE_S, SETTLE_S, CrashPatience
+from dask_k8s_jupyter.clusters.workers import (
+    CRASH_PATIENCE_S,
+    LONGEST_SETTLE_S,
+    SETTLE_S,
+    CrashPatience,
+    SettlingPatience,
+)
 from dask_k8s_jupyter.errors import (
     InvalidSpecError,
     PodCrashedError,
@@ -114,6 +120,15 @@ async def test_a_worker_that_has_joined_and_is_about_to_run_is_waited_for(
     cluster.workers["two"] = {"status": "running"}
     await asyncio.wait_for(waiting, 60)
     assert pauses == [None, SETTLE_S]
+
+
+def test_a_worker_that_takes_long_to_run_is_asked_for_ever_less_often() -> None:
+    patience = SettlingPatience()
+    pauses = [patience.pause_s({"one"}) for _ in range(6)]
+    assert pauses == [SETTLE_S, *(SETTLE_S * 2**power for power in (1, 2, 3, 4)), LONGEST_SETTLE_S]
+    assert patience.pause_s({"one", "two"}) == SETTLE_S
+    assert patience.pause_s(set()) is None
+    assert patience.pause_s({"one"}) == SETTLE_S
 
 
 async def test_a_pod_that_cannot_start_ends_the_wait() -> None:

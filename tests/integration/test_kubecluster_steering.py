@@ -10,6 +10,7 @@ import distributed.versions
 import pytest
 
 from dask_k8s_jupyter import KubeCluster, errors, make_cluster_spec
+from dask_k8s_jupyter.clusters import startup
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.kinds import (
     DASK_AUTOSCALERS,
@@ -116,8 +117,9 @@ async def test_each_group_adapts_by_itself(
 
 
 async def test_a_failed_start_is_kept_for_a_look_where_that_is_wanted(
-    namespace: str, dask_image: str, kube_client: KubeClient
+    namespace: str, dask_image: str, kube_client: KubeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(startup, "ROOM_PATIENCE_S", 1.0)
     with pytest.raises(errors.PodDoesNotFitError):
         await KubeCluster(
             name="demo",

@@ -130,6 +130,9 @@ def test_a_day_with_a_cluster(run: Run, run_process: RunProcess, namespace: str)
     refused = run("delete", "demo", code=1, stdin="n\n")
     assert "is lost." in refused.stderr
     assert "Nothing was changed" in refused.stderr
+    # A worker whose scheduler ends beside it takes its whole grace period for that.
+    emptied = json.loads(run("scale", "demo", "0", "--yes", "-o", "json").stdout)
+    assert (emptied["adaptive"], emptied["workers"]["desired"]) == (None, 0)
     assert f"{namespace}/demo is gone" in run_process("delete", "demo", stdin="y\n").stdout
     assert "dask-k8s create" in run("list").stderr
 

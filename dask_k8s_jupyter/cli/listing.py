@@ -83,7 +83,7 @@ def draw_row(view: ClusterView, now: datetime) -> tuple[str, ...]:
         The time, with a time zone.
     """
     created = parse_time(view.created)
-    adaptive = view.adaptive
+    adapts = (f"{name} {of.minimum} to {of.maximum}".strip() for name, of in view.list_ranges())
     return (
         view.namespace,
         view.name,
@@ -91,7 +91,7 @@ def draw_row(view: ClusterView, now: datetime) -> tuple[str, ...]:
         f"{view.workers.ready}/{view.workers.desired}",
         format_cores(view.cores) if view.cores else "",
         format_memory(view.memory_bytes) if view.memory_bytes else "",
-        f"{adaptive.minimum} to {adaptive.maximum}" if adaptive else "",
+        ", ".join(adapts),
         format_age((now - created).total_seconds()) if created else "",
         view.reason or "",
     )

@@ -41,6 +41,33 @@ def find_autoscalers(
     return sorted(found, key=_seniority)
 
 
+def index_autoscalers(
+    autoscalers: Iterable[Resource], namespace: str, cluster: str
+) -> dict[str, Resource]:
+    """The autoscaler that scales each worker group of a cluster, by the group's full name.
+
+    Parameters
+    ----------
+    autoscalers
+        All that there are, of any namespace.
+    namespace, cluster
+        The cluster.
+
+    Examples
+    --------
+    >>> found = {"metadata": {"name": "any", "namespace": "a"}, "spec": {"cluster": "demo"}}
+    >>> list(index_autoscalers([found], "a", "demo"))
+    ['demo-default']
+    """
+    indexed: dict[str, Resource] = {}
+    for autoscaler in autoscalers:
+        place, name, group = _target(autoscaler)
+        if (place, name) != (namespace, cluster) or _is_going(autoscaler):
+            continue
+        indexed[group] = min(indexed.get(group, autoscaler), autoscaler, key=_seniority)
+    return indexed
+
+
 def _target(autoscaler: Resource) -> tuple[str, str, str]:
     spec = autoscaler.get("spec") or {}
     cluster = str(spec.get("cluster") or "")

@@ -20,7 +20,7 @@ from dask_k8s_operator.resources.kinds import (
     Kind,
 )
 
-from .autoscalers import find_autoscalers
+from .autoscalers import index_autoscalers
 from .view import ClusterView, build_cluster_view
 
 _DRAWN = (DASK_CLUSTERS, DASK_WORKER_GROUPS, DASK_AUTOSCALERS)
@@ -52,8 +52,8 @@ async def observe_cluster(client: KubeClient, namespace: str, name: str) -> Clus
             f"There is no DaskCluster {namespace}/{name}",
             fix=f"See `dask-k8s list -n {namespace}`",
         ) from error
-    autoscaler = next(iter(find_autoscalers(autoscalers, namespace, name)), None)
-    return build_cluster_view(cluster, groups, autoscaler, datetime.now(timezone.utc))
+    scaling = index_autoscalers(autoscalers, namespace, name)
+    return build_cluster_view(cluster, groups, scaling, datetime.now(timezone.utc))
 
 
 async def observe_clusters(client: KubeClient, namespace: str | None) -> list[ClusterView]:
@@ -74,7 +74,7 @@ async def observe_clusters(client: KubeClient, namespace: str | None) -> list[Cl
         build_cluster_view(
             cluster,
             [group for group in groups.items if _belongs(group, cluster)],
-            _find_autoscaler(autoscalers.items, cluster),
+            _index_autoscalers(autoscalers.items, cluster),
             now,
         )
         for cluster in clusters.items
@@ -82,12 +82,11 @@ async def observe_clusters(client: KubeClient, namespace: str | None) -> list[Cl
     return sorted(views, key=lambda view: (view.namespace, view.name))
 
 
-def _find_autoscaler(
+def _index_autoscalers(
     autoscalers: Iterable[dict[str, Any]], cluster: dict[str, Any]
-) -> dict[str, Any] | None:
+) -> dict[str, dict[str, Any]]:
     metadata = cluster["metadata"]
-    found = find_autoscalers(autoscalers, metadata["namespace"], metadata["name"])
-    return found[0] if found else None
+    return index_autoscalers(autoscalers, metadata["namespace"], metadata["name"])
 
 
 def _belongs(part: dict[str, Any], cluster: dict[str, Any]) -> bool:

@@ -25,7 +25,7 @@ from dask_k8s_operator.resources.kinds import (
     Kind,
 )
 
-from .autoscalers import find_autoscalers
+from .autoscalers import index_autoscalers
 from .problem import Problem, build_operator_silent_problem, build_problem
 from .view import OPERATOR_SILENT_AFTER_S, ClusterView, build_cluster_view
 from .words import parse_time
@@ -227,7 +227,7 @@ class ClusterStore:
         view = build_cluster_view(
             cluster,
             [group for group in self._groups.objects.values() if _group_key(group) == key],
-            next(iter(find_autoscalers(self._autoscalers.objects.values(), *key)), None),
+            index_autoscalers(self._autoscalers.objects.values(), *key),
             self._now(),
             unanswered_since=self._unanswered_since(cluster),
         )

@@ -45,8 +45,20 @@ class WorkerCounts:
 
 
 @dataclass(frozen=True)
+class AdaptiveRange:
+    """Between how many workers the autoscaler may choose."""
+
+    minimum: int
+    maximum: int
+
+
+@dataclass(frozen=True)
 class GroupView:
-    """One worker group; ``cores_each`` and ``memory_bytes_each`` are 0 where its Pod names none."""
+    """One worker group.
+
+    ``cores_each`` and ``memory_bytes_each`` are 0 where its Pod names none; ``adaptive`` is None
+    where the number of its workers is fixed.
+    """
 
     name: str
     short_name: str
@@ -55,20 +67,13 @@ class GroupView:
     cores_each: float
     memory_bytes_each: int
     reason: str | None
+    adaptive: AdaptiveRange | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The group as a JSON object, the counts beside its name."""
         fields: dict[str, Any] = asdict(self)
         counts: dict[str, Any] = fields.pop("workers")
         return fields | counts
-
-
-@dataclass(frozen=True)
-class AdaptiveRange:
-    """Between how many workers the autoscaler may choose."""
-
-    minimum: int
-    maximum: int
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ class ClusterView:
     cores, memory_bytes
         Of the desired workers together; 0 where the Pods name none.
     adaptive
-        None where the number of workers is fixed.
+        Of the default group, as in ``groups``; None where its number of workers is fixed.
     unanswered_since
         Since when the operator owes an answer to the newest edit; None when it has given it. Not
         part of the JSON.
@@ -116,6 +121,15 @@ class ClusterView:
     operator_silent: bool = False
     unanswered_since: datetime | None = None
 
+    def list_ranges(self) -> list[tuple[str, AdaptiveRange]]:
+        """What adapts, and between how many: groups by their short name, the default one as ``""``.
+
+        The default group comes first.
+        """
+        default = [("", self.adaptive)] if self.adaptive else []
+        others = [group for group in self.groups if not group.is_default]
+        return default + [(each.short_name, each.adaptive) for each in others if each.adaptive]
+
     def to_json(self) -> dict[str, Any]:
         """The view as the JSON object that the sidebar knows."""
         fields = asdict(self) | {"groups": [group.to_json() for group in self.groups]}
@@ -126,7 +140,7 @@ class ClusterView:
 def build_cluster_view(
     cluster: Resource,
     groups: Iterable[Resource],
-    autoscaler: Resource | None,
+    autoscalers: Mapping[str, Resource] | None,
     now: datetime,
     *,
     unanswered_since: datetime | None = None,
@@ -135,8 +149,10 @@ def build_cluster_view(
 
     Parameters
     ----------
-    cluster, groups, autoscaler
+    cluster, groups
         The resources as the API gives them; those groups that name the cluster, in any order.
+    autoscalers
+        The one that scales each group, by the group's full name; None where there are none.
     now
         The time, with a time zone.
     unanswered_since
@@ -145,7 +161,8 @@ def build_cluster_view(
     """
     metadata = cluster.get("metadata") or {}
     namespace, name = metadata.get("namespace") or "default", metadata.get("name") or ""
-    drawn = _draw_groups(cluster, groups)
+    ranges = {group: _adaptive(each) for group, each in (autoscalers or {}).items()}
+    drawn = _draw_groups(cluster, groups, ranges)
     since = None if _is_answered(cluster) else unanswered_since or _asked_at(cluster) or now
     silent = since is not None and (now - since).total_seconds() >= OPERATOR_SILENT_AFTER_S
     state, reason = _judge(cluster, silent)
@@ -164,7 +181,7 @@ def build_cluster_view(
             MAX_MEMORY_BYTES,
         ),
         groups=drawn,
-        adaptive=_adaptive(autoscaler),
+        adaptive=ranges.get(names.default_group_name(name)),
         scheduler_ready=ready,
         scheduler_address=_status(cluster).get("schedulerAddress"),
         dashboard_path=f"dask-k8s/dashboard/{namespace}/{name}/status" if ready else None,
@@ -201,7 +218,9 @@ def _judge(cluster: Resource, silent: bool) -> tuple[str, str | None]:
     return "waiting", said or _message(cluster, "Ready") or NOT_SEEN_REASON
 
 
-def _draw_groups(cluster: Resource, groups: Iterable[Resource]) -> tuple[GroupView, ...]:
+def _draw_groups(
+    cluster: Resource, groups: Iterable[Resource], ranges: Mapping[str, AdaptiveRange | None]
+) -> tuple[GroupView, ...]:
     """The default group first, then by name; one still to be made is drawn from the cluster."""
     cluster_name = (cluster.get("metadata") or {}).get("name") or ""
     default = names.default_group_name(cluster_name)
@@ -210,10 +229,14 @@ def _draw_groups(cluster: Resource, groups: Iterable[Resource]) -> tuple[GroupVi
     if default not in found and worker:
         found[default] = {"spec": {"worker": worker}}
     ordered = sorted(found, key=lambda group: (group != default, group))
-    return tuple(_draw_group(cluster_name, group, found[group]) for group in ordered)
+    return tuple(
+        _draw_group(cluster_name, group, found[group], ranges.get(group)) for group in ordered
+    )
 
 
-def _draw_group(cluster_name: str, name: str, group: Resource) -> GroupView:
+def _draw_group(
+    cluster_name: str, name: str, group: Resource, adaptive: AdaptiveRange | None
+) -> GroupView:
     worker = (group.get("spec") or {}).get("worker") or {}
     container = _worker_container(worker)
     return GroupView(
@@ -224,6 +247,7 @@ def _draw_group(cluster_name: str, name: str, group: Resource) -> GroupView:
         cores_each=_resource(container, "cpu"),
         memory_bytes_each=min(int(_resource(container, "memory")), MAX_MEMORY_BYTES),
         reason=_status(group).get("message"),
+        adaptive=adaptive,
     )
 
 
@@ -237,9 +261,9 @@ def _count(replicas: int | None, status: Resource) -> WorkerCounts:
     )
 
 
-def _adaptive(autoscaler: Resource | None) -> AdaptiveRange | None:
-    spec = (autoscaler or {}).get("spec") or {}
-    if autoscaler is None or (autoscaler.get("metadata") or {}).get("deletionTimestamp"):
+def _adaptive(autoscaler: Resource) -> AdaptiveRange | None:
+    spec = autoscaler.get("spec") or {}
+    if (autoscaler.get("metadata") or {}).get("deletionTimestamp"):
         return None
     return AdaptiveRange(int(spec.get("minimum") or 0), int(spec.get("maximum") or 0))
 

@@ -85,8 +85,9 @@ def render_details(view: ClusterView | None, dashboard_link: str | None) -> str:
     if view is None:
         return '<div class="dask-k8s-quiet">Asking Kubernetes…</div>'
     parts = [escape(view.namespace)]
-    if view.adaptive:
-        parts.append(f"adaptive {view.adaptive.minimum}–{view.adaptive.maximum}")
+    if ranges := view.list_ranges():
+        said = (f"{name} {of.minimum}–{of.maximum}".strip() for name, of in ranges)
+        parts.append(escape(f"adaptive {', '.join(said)}"))
     parts += [format_cores(view.cores)] if view.cores else []
     parts += [format_memory(view.memory_bytes)] if view.memory_bytes else []
     if view.scheduler_address:

@@ -29,7 +29,8 @@ export function group(short: string, workers: WorkerCounts): GroupView {
     is_default: short === 'default',
     cores_each: 1,
     memory_bytes_each: 2 * GIB,
-    reason: null
+    reason: null,
+    adaptive: null
   };
 }
 

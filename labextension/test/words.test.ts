@@ -125,6 +125,8 @@ describe('what is said', () => {
 
   it('of a group', () => {
     expect(sayGroup(group('default', counts(4, 3)))).toBe('3 of 4 · 1 core, 2 GiB');
+    const gpu = { ...group('gpu', counts(0, 0)), adaptive: { minimum: 0, maximum: 8 } };
+    expect(sayGroup(gpu)).toBe('0 of 0 · adaptive 0–8 · 1 core, 2 GiB');
   });
 
   it('of workers that leave', () => {

@@ -11,6 +11,7 @@ import pytest
 
 from dask_k8s_jupyter import KubeCluster, errors, make_cluster_spec
 from dask_k8s_jupyter.clusters import startup
+from dask_k8s_jupyter.state import AdaptiveRange, observe_cluster
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.kinds import (
     DASK_AUTOSCALERS,
@@ -104,6 +105,8 @@ async def test_each_group_adapts_by_itself(
         await cluster.adapt(minimum=0, maximum=2)
         await cluster.adapt(minimum=1, maximum=2, worker_group="extra")
         assert await bounds() == {"demo": (None, 0, 2), "demo-extra": ("demo-extra", 1, 2)}
+        view = await observe_cluster(kube_client, namespace, "demo")
+        assert view.list_ranges() == [("", AdaptiveRange(0, 2)), ("extra", AdaptiveRange(1, 2))]
         # Its minimum is made, though there is no load; the default group stays as it is.
         await cluster.wait_for_workers(1, timeout=120)
         assert (await replicas("demo-extra"), await replicas("demo-default")) == (1, 0)

@@ -94,10 +94,11 @@ export function sayReady(counts: WorkerCounts): string {
   return `${counts.ready} of ${counts.desired}`;
 }
 
-/** "4 of 4 · 2 cores, 8 GiB". */
+/** "4 of 4 · adaptive 1–8 · 2 cores, 8 GiB". */
 export function sayGroup(group: GroupView): string {
   const each = [sayCores(group.cores_each), sayMemory(group.memory_bytes_each)].filter(Boolean);
-  return [sayReady(group), each.join(', ')].filter(Boolean).join(' · ');
+  const range = group.adaptive ? sayRange(group.adaptive) : '';
+  return [sayReady(group), range, each.join(', ')].filter(Boolean).join(' · ');
 }
 
 /** What a screen reader says of a row. */

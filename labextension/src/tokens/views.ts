@@ -15,6 +15,11 @@ export interface WorkerCounts {
   readonly retiring: number;
 }
 
+export interface AdaptiveRange {
+  readonly minimum: number;
+  readonly maximum: number;
+}
+
 export interface GroupView extends WorkerCounts {
   readonly name: string;
   readonly short_name: string;
@@ -23,11 +28,8 @@ export interface GroupView extends WorkerCounts {
   readonly cores_each: number;
   readonly memory_bytes_each: number;
   readonly reason: string | null;
-}
-
-export interface AdaptiveRange {
-  readonly minimum: number;
-  readonly maximum: number;
+  /** null where the number of its workers is fixed. */
+  readonly adaptive: AdaptiveRange | null;
 }
 
 /** What names one cluster. */
@@ -48,6 +50,7 @@ export interface ClusterView extends ClusterRef {
   readonly cores: number;
   readonly memory_bytes: number;
   readonly groups: readonly GroupView[];
+  /** Of the default group. */
   readonly adaptive: AdaptiveRange | null;
   readonly scheduler_ready: boolean;
   readonly scheduler_address: string | null;

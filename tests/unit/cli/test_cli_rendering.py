@@ -21,7 +21,7 @@ def draw(
     *,
     state: str = "False",
     group: int | None = None,
-    adapts: tuple[int, int] | None = None,
+    adapts: dict[str, tuple[int, int]] | None = None,
     **counts: int,
 ) -> ClusterView:
     """A cluster with its default group, and perhaps another one."""
@@ -54,18 +54,26 @@ def draw(
     if group is not None:
         spec = {"cluster": "demo", "worker": {"replicas": group}}
         groups.append({"metadata": {"name": "demo-gpu"}, "spec": spec})
-    autoscaler = None
-    if adapts:
-        autoscaler = {"metadata": {}, "spec": {"minimum": adapts[0], "maximum": adapts[1]}}
-    return build_cluster_view(cluster, groups, autoscaler, NOW)
+    autoscalers = {
+        f"demo-{name}": {"metadata": {}, "spec": {"minimum": low, "maximum": high}}
+        for name, (low, high) in (adapts or {}).items()
+    }
+    return build_cluster_view(cluster, groups, autoscalers, NOW)
 
 
 def test_a_row_says_state_workers_and_reason() -> None:
-    row = listing.draw_row(draw(ready=1, running=1, pending=1, adapts=(1, 4)), NOW)
+    row = listing.draw_row(draw(ready=1, running=1, pending=1, adapts={"default": (1, 4)}), NOW)
     assert row == (
         *("team-a", "demo", "waiting", "1/2", "4 cores", "", "1 to 4", "14 min"),
         "1 Pod does not fit: Insufficient cpu",
     )
+
+
+def test_a_row_says_which_groups_adapt() -> None:
+    view = draw(group=1, ready=1, running=1, adapts={"gpu": (0, 8)})
+    assert listing.draw_row(view, NOW)[6] == "gpu 0 to 8"
+    view = draw(group=1, ready=1, running=1, adapts={"default": (1, 4), "gpu": (0, 8)})
+    assert listing.draw_row(view, NOW)[6] == "1 to 4, gpu 0 to 8"
 
 
 def test_an_event_is_one_line_however_many_it_has() -> None:

@@ -214,15 +214,31 @@ class TestWorkers:
 class TestAdaptive:
     def test_is_the_autoscalers_range(self):
         autoscaler = {"metadata": {}, "spec": {"cluster": "demo", "minimum": 1, "maximum": 4}}
-        view = build_cluster_view(make_cluster(), [], autoscaler, SOON)
+        view = build_cluster_view(make_cluster(), [], {"demo-default": autoscaler}, SOON)
         assert view.adaptive == AdaptiveRange(1, 4)
+
+    def test_each_group_has_its_own(self):
+        def scaling(low, high):
+            return {"metadata": {}, "spec": {"minimum": low, "maximum": high}}
+
+        names = ("default", "gpu", "other")
+        groups = [make_group(f"demo-{name}") for name in names]
+        autoscalers = {"demo-gpu": scaling(0, 8)}
+        view = build_cluster_view(make_cluster(), groups, autoscalers, SOON)
+        assert [group.adaptive for group in view.groups] == [None, AdaptiveRange(0, 8), None]
+        assert (view.adaptive, view.list_ranges()) == (None, [("gpu", AdaptiveRange(0, 8))])
+        autoscalers["demo-default"] = scaling(1, 2)
+        view = build_cluster_view(make_cluster(), groups, autoscalers, SOON)
+        assert [name for name, _ in view.list_ranges()] == ["", "gpu"]
+        assert view.to_json()["groups"][0]["adaptive"] == {"minimum": 1, "maximum": 2}
 
     def test_ends_when_the_autoscaler_is_being_deleted(self):
         autoscaler = {
             "metadata": {"deletionTimestamp": "2026-11-20T11:00:00Z"},
             "spec": {"minimum": 1, "maximum": 4},
         }
-        assert build_cluster_view(make_cluster(), [], autoscaler, SOON).adaptive is None
+        view = build_cluster_view(make_cluster(), [], {"demo-default": autoscaler}, SOON)
+        assert view.adaptive is None
 
 
 def test_the_dashboard_is_linked_once_the_scheduler_is_ready():
@@ -243,7 +259,7 @@ def test_the_json_has_the_agreed_fields_and_no_other():
     }  # fmt: skip
     assert set(view["groups"][0]) == {
         "name", "short_name", "is_default", "desired", "ready", "pending", "running", "failed",
-        "retiring", "cores_each", "memory_bytes_each", "reason",
+        "retiring", "cores_each", "memory_bytes_each", "reason", "adaptive",
     }  # fmt: skip
 
 

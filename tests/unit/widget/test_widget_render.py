@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dask_k8s_jupyter.state import AdaptiveRange, ClusterView, Problem, WorkerCounts
+from dask_k8s_jupyter.state import AdaptiveRange, ClusterView, GroupView, Problem, WorkerCounts
 from dask_k8s_jupyter.widget.render import (
     render_details,
     render_head,
@@ -80,6 +80,15 @@ def test_amounts_that_nobody_named_are_left_out_and_adaptive_is_said():
     details = render_details(view, None)
     assert "core" not in details
     assert "adaptive 2–40" in details
+
+
+def test_each_group_that_adapts_is_named():
+    gpu = GroupView("demo-gpu", "g&pu", False, WorkerCounts(), 0.0, 0, None, AdaptiveRange(0, 8))
+    still = GroupView("demo-big", "big", False, WorkerCounts(), 0.0, 0, None)
+    view = replace(VIEW, groups=(gpu, still))
+    assert "adaptive g&amp;pu 0–8 ·" in render_details(view, None)
+    view = replace(view, adaptive=AdaptiveRange(1, 4))
+    assert "adaptive 1–4, g&amp;pu 0–8 ·" in render_details(view, None)
 
 
 @pytest.mark.parametrize(

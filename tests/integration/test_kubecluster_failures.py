@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,11 @@ SOON_S = 60
 RESOURCE_TIMEOUT_S = 600
 
 
+async def soon(asked: Awaitable[Any]) -> Any:
+    """Await what has to end well before any time-out of its own."""
+    return await asyncio.wait_for(asked, SOON_S)
+
+
 @pytest.fixture(autouse=True)
 def grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for the first worker's failure: on a busy machine it takes longer to be known."""
@@ -48,12 +54,10 @@ def room_patience_s(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 async def _fail(expected: type[Exception], **options: Any) -> str:
     """Start a cluster that cannot start; returns what the exception says."""
-    began = time.monotonic()
     common = {"resource_timeout": RESOURCE_TIMEOUT_S, "quiet": True, "asynchronous": True}
     with pytest.raises(expected) as caught:
-        await KubeCluster(**common, **options)
+        await soon(KubeCluster(**common, **options))
     assert type(caught.value) is expected
-    assert time.monotonic() - began < SOON_S
     return str(caught.value)
 
 
@@ -180,12 +184,10 @@ async def test_workers_that_fit_nowhere_end_the_waits_for_all_of_them(
         await cluster.add_worker_group(
             "huge", n_workers=1, resources={"requests": {"memory": "100Ti"}}
         )
-        began = time.monotonic()
         with pytest.raises(errors.PodDoesNotFitError, match=r"Insufficient .*\(demo-huge-worker-"):
-            await cluster.wait()
+            await soon(cluster.wait())
         with pytest.raises(errors.PodDoesNotFitError, match="Insufficient memory"):
-            await cluster.wait_for_workers(2)
-        assert time.monotonic() - began < SOON_S
+            await soon(cluster.wait_for_workers(2))
         # The worker that fits is all that is asked for here.
         await cluster.wait_for_workers(1, timeout=SOON_S)
     assert "1 Pod does not fit: " in capsys.readouterr().out
@@ -219,7 +221,7 @@ async def test_a_worker_whose_room_is_only_taken_is_waited_for(
         await cluster.scale(2)
         # Its own worker takes the room now, and stays.
         with pytest.raises(errors.PodDoesNotFitError, match="Insufficient"):
-            await cluster.wait()
+            await soon(cluster.wait())
 
 
 async def test_workers_that_crash_later_end_the_wait_for_them(
@@ -235,10 +237,8 @@ async def test_workers_that_crash_later_end_the_wait_for_them(
         asynchronous=True,
     ) as cluster:
         await cluster.scale(1)
-        began = time.monotonic()
         with pytest.raises(errors.PodCrashedError, match="out of licences"):
-            await cluster.wait_for_workers(1, timeout=RESOURCE_TIMEOUT_S)
-        assert time.monotonic() - began < SOON_S
+            await soon(cluster.wait_for_workers(1, timeout=RESOURCE_TIMEOUT_S))
 
 
 async def test_workers_that_are_too_many_for_the_time(namespace: str, dask_image: str) -> None:

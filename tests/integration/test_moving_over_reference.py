@@ -67,7 +67,8 @@ def _build_environment(folder: Path, wanted: list[str]) -> None:
         return
     uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
     create = [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder]
-    install = [uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python", *wanted]
+    install = [uv, "pip", "install", "--quiet", "--compile-bytecode"]
+    install += ["--python", folder / "bin" / "python", *wanted]
     for command in [install] if is_complete else [create, install]:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=240)
     (folder / "complete").touch()

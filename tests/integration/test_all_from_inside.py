@@ -25,6 +25,8 @@ from dask_k8s_operator.resources.kinds import (
 )
 
 ROOT = Path(__file__).parents[2]
+# Half of what a worker costs by default, which the tests outside say themselves.
+PLAIN_WORKER = "dask worker --no-nanny --no-dashboard"
 NEEDED = ("pyproject.toml", "tests/conftest.py", "tests/integration", "tests/inputs")
 # What docs/moving-over.md and docs/from-classic.md say that an account needs, and a look at
 # Secrets, which say what a release of another chart is. The others have the user's role.
@@ -128,10 +130,11 @@ def notebook(
     dask_image: str,
 ) -> str:
     """Name of a Pod that waits, with the scientist's account and a kubectl."""
-    passed_on = {"DASK_TEST_IMAGE": dask_image, "PYTHONDONTWRITEBYTECODE": "1"}
-    command = os.environ.get("DASK_KUBERNETES__WORKER_COMMAND")
-    if command is not None:
-        passed_on["DASK_KUBERNETES__WORKER_COMMAND"] = command
+    passed_on = {
+        "DASK_TEST_IMAGE": dask_image,
+        "DASK_KUBERNETES__WORKER_COMMAND": PLAIN_WORKER,
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     container = {
         "name": "notebook",
         "image": dask_image,

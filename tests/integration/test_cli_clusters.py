@@ -175,6 +175,15 @@ def test_a_cluster_that_cannot_start_says_why_and_stays(
     assert "demo is gone" in run("delete", "demo", "--yes").stdout
 
 
+def test_the_doctor_makes_a_cluster_reaches_it_and_is_content(run: Run) -> None:
+    said = json.loads(run("doctor", "-o", "json").stdout)
+    outcomes = {found["check"]: found["outcome"] for found in said["findings"]}
+    # Whoever has the user's role alone does not see whether an operator leads.
+    needed = ("connection", "version", "permissions", "cluster", "name resolution", "image")
+    assert {outcomes[check] for check in (*needed, "dashboard")} == {"ok"}
+    assert said["ok"]
+
+
 def test_a_namespace_that_is_not_there_is_named(run: Run) -> None:
     assert "no-such-namespace" in run("create", "demo", "-n", "no-such-namespace", code=1).stderr
 

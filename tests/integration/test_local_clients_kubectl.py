@@ -172,6 +172,19 @@ def test_server_side_apply_owns_its_fields(run):
     assert run("get", "configmap", "settings", "-o", "jsonpath={.data.colour}") == "blue"
 
 
+def test_the_api_counts_what_it_is_asked(run):
+    def count_taken_names() -> float:
+        lines = run("get", "--raw", "/metrics").splitlines()
+        marks = ("apiserver_request_total{", 'resource="configmaps"', 'verb="POST"', 'code="409"')
+        counted = [line for line in lines if all(mark in line for mark in marks)]
+        return sum(float(line.rpartition(" ")[2]) for line in counted)
+
+    run("create", "configmap", "settings")
+    before = count_taken_names()
+    assert "already exists" in run("create", "configmap", "settings", code=1)
+    assert count_taken_names() > before
+
+
 def test_kinds_and_fields_are_explained(run):
     known = run("api-resources")
     for name in ("pods", "deployments", "daskclusters", "resourcequotas", "leases"):

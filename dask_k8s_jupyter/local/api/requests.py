@@ -17,7 +17,7 @@ from aiohttp import web
 from . import protobuf, statuses
 from .access import Attributes
 from .reading import APPLY_PATCH, WriteOptions
-from .resources import Registry, Resource
+from .resources import SUBRESOURCES, Registry, Resource
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 # As Go reads a bool.
@@ -40,6 +40,11 @@ class Target:
     def scope(self) -> str | None:
         """Namespace of a list; None lists all of them."""
         return self.namespace or None if self.resource.namespaced else None
+
+    @property
+    def place(self) -> str:
+        """Namespace under which the object is stored; empty for what is in none."""
+        return self.namespace if self.resource.namespaced else ""
 
     @property
     def attributes(self) -> Attributes:
@@ -88,6 +93,21 @@ def parse_unknown(method: str, path: str) -> Attributes:
     plural, name, subresource = [*rest, "", ""][:3]
     verb = _find_verb(method, name, {})
     return Attributes(verb, group, plural, subresource, namespace, name)
+
+
+def is_served(target: Target) -> bool:
+    """Whether the resource, or its subresource, knows the verb."""
+    if target.subresource:
+        return target.verb in SUBRESOURCES[target.subresource][3]
+    return target.verb in target.resource.verbs
+
+
+def is_complete(target: Target) -> bool:
+    """Whether the verb fits the path: objects have names, collections are created into."""
+    if target.verb in ("create", "list", "deletecollection"):
+        in_namespace = bool(target.namespace) or not target.resource.namespaced
+        return not target.name and (in_namespace or target.verb == "list")
+    return bool(target.name) or target.verb == "watch"
 
 
 def _find_verb(method: str, name: str, query: Mapping[str, str]) -> str:

@@ -23,16 +23,19 @@ from .backend import Backend
 from .bootstrap import create_first_objects
 from .faults import Faults
 from .garbage import DeleteOptions
+from .metrics import RequestCounts
 from .podstreams import PodStreams
 from .requests import (
     Format,
     Target,
+    is_complete,
+    is_served,
     parse_target,
     parse_unknown,
     read_body,
     read_write_options,
 )
-from .resources import BUILT_IN, SUBRESOURCES
+from .resources import BUILT_IN
 from .store import Record
 from .watching import WatchStream, build_list, build_selection, encode_list
 
@@ -73,6 +76,7 @@ class ApiServer:
         self.backend = Backend(service_network)
         self.tokens = Tokens(self.backend.store)
         self.faults = Faults(self.backend.store, self.tokens)
+        self._counts = RequestCounts()
         self._authorizer = Authorizer(self.backend.store)
         self._server_tls = server_tls
         self._pod_streams = PodStreams(self.backend, node_tls)
@@ -130,13 +134,22 @@ class ApiServer:
     # -- one request -----------------------------------------------------------------------------
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        target = parse_target(self.backend.registry, request.method, request.path, request.query)
+        response = await self._answer_or_refuse(request, target)
+        if target is not None:
+            self._counts.count(target, request.content_type, response.status)
+        return response
+
+    async def _answer_or_refuse(
+        self, request: web.BaseRequest, target: Target | None
+    ) -> web.StreamResponse:
         try:
             if self._is_stopping:
                 raise statuses.unavailable()
             await self.faults.hold_back()
             user = self.tokens.authenticate(request.headers.get("Authorization"))
             user = self._impersonate(user, request)
-            return await self._respond(request, user)
+            return await self._respond(request, user, target)
         except statuses.StatusError as error:
             response = _answer(error.build_status(), error.code)
             response.headers.update(error.headers)
@@ -163,9 +176,9 @@ class ApiServer:
             return User(name, (*account.groups, *groups))
         return User(name, ("system:authenticated", *groups))
 
-    async def _respond(self, request: web.BaseRequest, user: User) -> web.StreamResponse:
-        registry = self.backend.registry
-        target = parse_target(registry, request.method, request.path, request.query)
+    async def _respond(
+        self, request: web.BaseRequest, user: User, target: Target | None
+    ) -> web.StreamResponse:
         if target is None:
             asked = parse_unknown(request.method, request.path)
             self._authorizer.check(user, asked)
@@ -179,7 +192,7 @@ class ApiServer:
         if target.subresource in ("binding", "eviction", "token"):
             return await self._create_subresource(request, target)
         handler = self._verbs.get(target.verb)
-        if handler is None or not _is_served(target) or not _is_complete(target):
+        if handler is None or not is_served(target) or not is_complete(target):
             raise statuses.method_not_allowed()
         return await handler(request, target, user)
 
@@ -187,6 +200,8 @@ class ApiServer:
         path = request.path.rstrip("/")
         if path in ("/healthz", "/livez", "/readyz"):
             return web.Response(text="ok")
+        if path == "/metrics":
+            return web.Response(body=self._counts.build_page(), content_type="text/plain")
         is_read = request.method in ("GET", "HEAD")
         if is_read and path == "/openapi/v2":
             body, media_type = discovery.build_openapi_v2(request.headers.get("Accept", ""))
@@ -244,7 +259,7 @@ class ApiServer:
     # -- verbs -----------------------------------------------------------------------------------
 
     async def _get(self, request: web.BaseRequest, target: Target, user: User) -> web.Response:
-        record = self.backend.get(target.resource, _place(target), target.name)
+        record = self.backend.get(target.resource, target.place, target.name)
         return self._answer_record(request, target, record)
 
     async def _list(self, request: web.BaseRequest, target: Target, user: User) -> web.Response:
@@ -266,7 +281,7 @@ class ApiServer:
     async def _update(self, request: web.BaseRequest, target: Target, user: User) -> web.Response:
         body = await read_body(request)
         options = read_write_options(request)
-        place = _place(target)
+        place = target.place
         is_new = self.backend.store.get(target.resource.storage_key, place, target.name) is None
         record = self.backend.replace(
             target.resource, place, target.name, body, target.subresource, options
@@ -276,7 +291,7 @@ class ApiServer:
     async def _patch(self, request: web.BaseRequest, target: Target, user: User) -> web.Response:
         body = await read_body(request)
         options = read_write_options(request)
-        place = _place(target)
+        place = target.place
         is_new = self.backend.store.get(target.resource.storage_key, place, target.name) is None
         record = self.backend.patch(
             target.resource,
@@ -291,7 +306,7 @@ class ApiServer:
 
     async def _delete(self, request: web.BaseRequest, target: Target, user: User) -> web.Response:
         options = DeleteOptions.read(await read_body(request, required=False), request.query)
-        resource, place = target.resource, _place(target)
+        resource, place = target.resource, target.place
         record, is_gone = self.backend.collector.delete(resource, place, target.name, options)
         if not is_gone or self.backend.strategies.find(resource).returns_deleted:
             return _answer_encoded(versions.show(resource, record).encoded)
@@ -362,24 +377,6 @@ class ApiServer:
         if form.kind == "PartialObjectMetadata":
             return _answer(tables.build_partial(record.object), code)
         return _answer_encoded(record.encoded, code)
-
-
-def _place(target: Target) -> str:
-    return target.namespace if target.resource.namespaced else ""
-
-
-def _is_served(target: Target) -> bool:
-    if target.subresource:
-        return target.verb in SUBRESOURCES[target.subresource][3]
-    return target.verb in target.resource.verbs
-
-
-def _is_complete(target: Target) -> bool:
-    """Whether the verb fits the path: objects have names, collections are created into."""
-    if target.verb in ("create", "list", "deletecollection"):
-        in_namespace = bool(target.namespace) or not target.resource.namespaced
-        return not target.name and (in_namespace or target.verb == "list")
-    return bool(target.name) or target.verb == "watch"
 
 
 def _read_group_version(parts: list[str]) -> tuple[str, str]:

@@ -83,7 +83,8 @@ def draw_row(view: ClusterView, now: datetime) -> tuple[str, ...]:
         The time, with a time zone.
     """
     created = parse_time(view.created)
-    adapts = (f"{name} {of.minimum} to {of.maximum}".strip() for name, of in view.list_ranges())
+    ranges = ((name, f"{of.minimum} to {of.maximum}") for name, of in view.list_ranges())
+    adapts = (f"{name} {said}" if name else said for name, said in ranges)
     return (
         view.namespace,
         view.name,

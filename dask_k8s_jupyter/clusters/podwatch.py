@@ -27,8 +27,8 @@ from dask_k8s_jupyter.errors import (
 from dask_k8s_operator.kube import Informer, KubeClient
 from dask_k8s_operator.resources.kinds import PODS
 
+from . import fitting
 from .fitting import (
-    ROOM_PATIENCE_S,
     RoomPatience,
     explain_misfit,
     find_misfit,
@@ -218,7 +218,7 @@ class PodWatch:
             unschedulable_since = (unschedulable_since or now) if stuck else None
             left_s = deadline - now
             if stuck is not None and unschedulable_since is not None and not grows:
-                patience_left_s = unschedulable_since + ROOM_PATIENCE_S - now
+                patience_left_s = unschedulable_since + fitting.ROOM_PATIENCE_S - now
                 if patience_left_s > 0:
                     left_s = min(left_s, patience_left_s)
                 else:

@@ -36,7 +36,8 @@ from dask_k8s_operator.resources.names import (
     scheduler_name,
 )
 
-from .fitting import ROOM_PATIENCE_S, UNSCHEDULABLE, explain_misfit, is_node_coming
+from . import fitting
+from .fitting import UNSCHEDULABLE, explain_misfit, is_node_coming
 from .logs import read_failing_log
 from .signal import wait_any
 from .watched import WatchedCluster
@@ -147,9 +148,9 @@ def judge_start(
         return Verdict("failed", degraded.get("reason", ""), said(cluster))
     scheduler_reason = condition(cluster, "SchedulerReady").get("reason", "")
     if scheduler_reason == UNSCHEDULABLE:
-        if ages.unschedulable_s >= ROOM_PATIENCE_S:
+        if ages.unschedulable_s >= fitting.ROOM_PATIENCE_S:
             return Verdict("failed", UNSCHEDULABLE, said(cluster))
-        left_s = min(left_s, ROOM_PATIENCE_S - ages.unschedulable_s)
+        left_s = min(left_s, fitting.ROOM_PATIENCE_S - ages.unschedulable_s)
     if ages.start_s >= timeout_s:
         return Verdict("failed", TIME_OUT, said(cluster))
     return Verdict("waiting", scheduler_reason, said(cluster), left_s)
@@ -166,9 +167,10 @@ def _judge_workers(cluster: Resource, ages: Ages) -> Verdict:
         return Verdict("failed", degraded.get("reason", ""), said(cluster))
     misfit = find_worker_misfit(cluster)
     if misfit is not None:
-        if ages.workers_unschedulable_s >= ROOM_PATIENCE_S:
+        left_s = fitting.ROOM_PATIENCE_S - ages.workers_unschedulable_s
+        if left_s <= 0:
             return Verdict("failed", UNSCHEDULABLE, misfit)
-        return Verdict("waiting", "", misfit, ROOM_PATIENCE_S - ages.workers_unschedulable_s)
+        return Verdict("waiting", "", misfit, left_s)
     if ages.ready_s >= WORKER_GRACE_S:
         return Verdict("started", "", said(cluster))
     return Verdict("waiting", "", said(cluster), WORKER_GRACE_S - ages.ready_s)

@@ -1,7 +1,7 @@
 """Follows the workers of a scheduler: waits until enough have joined, says why when they will not.
 
-Guarantees that workers that cannot start end the wait with the reason, not with a time-out. That a
-worker which has joined runs now, it asks for: the scheduler tells that to Dask clients alone, each
+Guarantees that workers that cannot start end the wait with the reason, not with a time-out. It asks
+whether a worker that has joined runs yet: the scheduler tells that to Dask clients alone, of each
 worker under a topic of its own, and a client of ours would keep clusters alive that nobody uses.
 """
 
@@ -127,14 +127,13 @@ class SettlingPatience:
 
     Examples
     --------
-    >>> patience = SettlingPatience()
-    >>> [patience.pause_s({"a"}), patience.pause_s({"a"}), patience.pause_s({"b"})]
-    [0.05, 0.1, 0.05]
+    >>> SettlingPatience().pause_s({"tcp://127.0.0.1:8788"})
+    0.05
     """
 
     def __init__(self) -> None:
         self._settling: Collection[str] = ()
-        self._pause_s = SETTLE_S
+        self._since_s = 0.0
 
     def pause_s(self, settling: Collection[str]) -> float | None:
         """Seconds until it is time to ask again; None when nobody is about to run.
@@ -142,12 +141,13 @@ class SettlingPatience:
         Parameters
         ----------
         settling
-            Who is about to run. Others begin anew.
+            Who is about to run: the longer it is the same workers, the longer the pause.
         """
-        is_anew = settling != self._settling
-        self._pause_s = SETTLE_S if is_anew else min(LONGEST_SETTLE_S, self._pause_s * 2)
-        self._settling = settling
-        return self._pause_s if settling else None
+        now_s = time.monotonic()
+        if settling != self._settling:
+            self._settling, self._since_s = settling, now_s
+        pause_s = min(LONGEST_SETTLE_S, max(SETTLE_S, now_s - self._since_s))
+        return pause_s if settling else None
 
 
 def count_running(info: Mapping[str, Any]) -> tuple[int, set[str]]:

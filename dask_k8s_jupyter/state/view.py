@@ -121,14 +121,10 @@ class ClusterView:
     operator_silent: bool = False
     unanswered_since: datetime | None = None
 
-    def list_ranges(self) -> list[tuple[str, AdaptiveRange]]:
-        """What adapts, and between how many: groups by their short name, the default one as ``""``.
-
-        The default group comes first.
-        """
-        default = [("", self.adaptive)] if self.adaptive else []
-        others = [group for group in self.groups if not group.is_default]
-        return default + [(each.short_name, each.adaptive) for each in others if each.adaptive]
+    def list_ranges(self) -> list[tuple[str | None, AdaptiveRange]]:
+        """What adapts, and between how many: groups by short name; the default one first, as None."""
+        others = [(each.short_name, each.adaptive) for each in self.groups if not each.is_default]
+        return [(name, of) for name, of in [(None, self.adaptive), *others] if of]
 
     def to_json(self) -> dict[str, Any]:
         """The view as the JSON object that the sidebar knows."""

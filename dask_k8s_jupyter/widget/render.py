@@ -85,9 +85,9 @@ def render_details(view: ClusterView | None, dashboard_link: str | None) -> str:
     if view is None:
         return '<div class="dask-k8s-quiet">Asking Kubernetes…</div>'
     parts = [escape(view.namespace)]
-    if ranges := view.list_ranges():
-        said = (f"{name} {of.minimum}–{of.maximum}".strip() for name, of in ranges)
-        parts.append(escape(f"adaptive {', '.join(said)}"))
+    if ranges := [(name, f"{of.minimum}–{of.maximum}") for name, of in view.list_ranges()]:
+        adapts = (f"{name} {said}" if name else said for name, said in ranges)
+        parts.append(escape(f"adaptive {', '.join(adapts)}"))
     parts += [format_cores(view.cores)] if view.cores else []
     parts += [format_memory(view.memory_bytes)] if view.memory_bytes else []
     if view.scheduler_address:

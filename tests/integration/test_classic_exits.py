@@ -22,10 +22,10 @@ Start = Callable[..., Awaitable["Started"]]
 
 SCRIPT = """
 import sys, time
-from dask_k8s_jupyter.clusters import podwatch
+from dask_k8s_jupyter.clusters import fitting
 from dask_k8s_jupyter.classic import KubeCluster, make_pod_spec
 
-podwatch.ROOM_PATIENCE_S = 600
+fitting.ROOM_PATIENCE_S = 600
 namespace, image, memory = sys.argv[1:]
 template = make_pod_spec(
     image, memory_request=memory, extra_container_config={"imagePullPolicy": "IfNotPresent"}

@@ -34,8 +34,8 @@ async def create_slowly(*args, **more):
 KubeClient.create = create_slowly
 """
 IMPATIENT = SCRIPT + (
-    "from dask_k8s_jupyter.clusters import startup\n"
-    "startup.ROOM_PATIENCE_S = 600\n"
+    "from dask_k8s_jupyter.clusters import fitting\n"
+    "fitting.ROOM_PATIENCE_S = 600\n"
     "options['resources'] = {'requests': {'memory': '100Ti'}}\n"
     "KubeCluster(name='interrupted', resource_timeout=600, **options)"
 )

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from dask_k8s_jupyter import KubeCluster, errors, make_cluster_spec
-from dask_k8s_jupyter.clusters import actions, fitting, podwatch, startup
+from dask_k8s_jupyter.clusters import actions, fitting, startup
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.crds import build_crds
 from dask_k8s_operator.resources.kinds import (
@@ -47,8 +47,7 @@ def grace(monkeypatch: pytest.MonkeyPatch) -> None:
 def room_patience_s(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
     """How long one waits for room; the embedded Kubernetes has no autoscaler to bring some."""
     if request.config.getoption("--kube") == "local":
-        for module in (fitting, podwatch, startup):
-            monkeypatch.setattr(module, "ROOM_PATIENCE_S", 2.0)
+        monkeypatch.setattr(fitting, "ROOM_PATIENCE_S", 2.0)
     return fitting.ROOM_PATIENCE_S
 
 

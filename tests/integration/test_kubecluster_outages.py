@@ -40,9 +40,11 @@ class Line:
     async def lay(self) -> AsyncIterator[int]:
         """A port of this machine where it begins."""
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        yield server.sockets[0].getsockname()[1]
-        server.close()
-        self.cut()
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            self.cut()
 
     def cut(self) -> None:
         """End every connection without a word, as where a gateway is started again."""
@@ -116,10 +118,11 @@ async def test_a_cluster_goes_on_when_the_line_to_the_api_breaks(
             await held
         await compute(client)
         assert await (await client.get_dataset("kept")) == 3
-        async with Client(cluster, asynchronous=True, timeout=1) as impatient:
+        async with Client(cluster, asynchronous=True) as impatient:
+            impatient._timeout = 1  # what it was made with also limits its first connection
             line.is_down = True
             line.cut()
-            await wait_until(lambda: impatient.status == "closed", 30, "it gives up, as Dask's do")
+            await wait_until(lambda: impatient.status == "closed", 60, "it gives up, as Dask's do")
         assert cluster.status == Status.running
         line.is_down = False
         await compute(client)

@@ -10,7 +10,7 @@ import distributed.versions
 import pytest
 
 from dask_k8s_jupyter import KubeCluster, errors, make_cluster_spec
-from dask_k8s_jupyter.clusters import startup
+from dask_k8s_jupyter.clusters import fitting
 from dask_k8s_jupyter.state import AdaptiveRange, observe_cluster
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.resources.kinds import (
@@ -106,7 +106,7 @@ async def test_each_group_adapts_by_itself(
         await cluster.adapt(minimum=1, maximum=2, worker_group="extra")
         assert await bounds() == {"demo": (None, 0, 2), "demo-extra": ("demo-extra", 1, 2)}
         view = await observe_cluster(kube_client, namespace, "demo")
-        assert view.list_ranges() == [("", AdaptiveRange(0, 2)), ("extra", AdaptiveRange(1, 2))]
+        assert view.list_ranges() == [(None, AdaptiveRange(0, 2)), ("extra", AdaptiveRange(1, 2))]
         # Its minimum is made, though there is no load; the default group stays as it is.
         await cluster.wait_for_workers(1, timeout=120)
         assert (await replicas("demo-extra"), await replicas("demo-default")) == (1, 0)
@@ -122,7 +122,7 @@ async def test_each_group_adapts_by_itself(
 async def test_a_failed_start_is_kept_for_a_look_where_that_is_wanted(
     namespace: str, dask_image: str, kube_client: KubeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(startup, "ROOM_PATIENCE_S", 1.0)
+    monkeypatch.setattr(fitting, "ROOM_PATIENCE_S", 1.0)
     with pytest.raises(errors.PodDoesNotFitError):
         await KubeCluster(
             name="demo",

@@ -38,7 +38,8 @@ async def test_a_busy_group_shrinks_takes_back_and_rolls_without_loss_or_repetit
     await dask.wait_ready("demo", 8)
     async with dask.connected("demo") as client:
         await client.wait_for_workers(8)
-        hosts = {address.rsplit(":", 1)[0] for address in client.scheduler_info(-1)["workers"]}
+        known = await client.scheduler.identity(n_workers=-1)
+        hosts = {address.rsplit(":", 1)[0] for address in known["workers"]}
         assert len(hosts) == 1
         held = client.map(run_slowly, range(100, 140), seconds=0, pure=False)
         await client.gather(held)

@@ -60,7 +60,8 @@ async def test_an_encrypted_cluster_works_for_its_own_and_refuses_a_third_pod(da
         await dask.client.create(PODS, body, dask.namespace)
     async with dask.connected("demo", security_of(texts)) as client:
         await client.wait_for_workers(2)
-        assert all(worker.startswith("tls://") for worker in client.scheduler_info()["workers"])
+        workers = (await client.scheduler.identity(n_workers=-1))["workers"]
+        assert {worker.partition("://")[0] for worker in workers} == {"tls"}
         futures = client.map(run_slowly, range(8), seconds=0.2, pure=False)
         assert await client.submit(sum, futures) == sum(range(8))
         # The agent is asked over HTTP as before.

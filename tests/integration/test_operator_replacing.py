@@ -60,10 +60,8 @@ async def following_ends(dask: Dask) -> AsyncIterator[dict[str, float]]:
 
 async def end_worker(client: Client, name: str, code: int) -> None:
     """End a worker's process."""
-    addresses = {
-        str(worker["name"]): address
-        for address, worker in client.scheduler_info(-1)["workers"].items()
-    }
+    known = await client.scheduler.identity(n_workers=-1)
+    addresses = {str(worker["name"]): address for address, worker in known["workers"].items()}
     await client.run(exit_soon, code, workers=[addresses[name]])
 
 

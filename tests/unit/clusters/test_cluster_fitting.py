@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from dask_k8s_jupyter.clusters import podwatch
+from dask_k8s_jupyter.clusters import fitting
 from dask_k8s_jupyter.clusters.fitting import (
     ROOM_PATIENCE_S,
     RoomPatience,
@@ -179,7 +179,7 @@ async def test_of_pods_without_an_operator_those_that_do_not_fit_are_a_failure_a
 async def test_the_first_pod_waits_for_a_node_that_comes_and_else_for_a_while(
     monkeypatch: pytest.MonkeyPatch, events: Any, failure: type[Exception]
 ) -> None:
-    monkeypatch.setattr(podwatch, "ROOM_PATIENCE_S", 0.05)
+    monkeypatch.setattr(fitting, "ROOM_PATIENCE_S", 0.05)
     watch = PodWatch(cast(KubeClient, Client([node("4")], events)), "default", "app=dask")
     watch._informer.objects["default", "a"] = pod("a", misfit=NO_ROOM)
     with pytest.raises(failure):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from dask_k8s_jupyter.clusters import joining
+from dask_k8s_jupyter.clusters import joining, workers
 from dask_k8s_jupyter.clusters.joining import JoiningWorkers
 from dask_k8s_jupyter.clusters.signal import Signal, wait_any
 from dask_k8s_jupyter.clusters.workers import (
@@ -122,10 +123,20 @@ async def test_a_worker_that_has_joined_and_is_about_to_run_is_waited_for(
     assert pauses == [None, SETTLE_S]
 
 
-def test_a_worker_that_takes_long_to_run_is_asked_for_ever_less_often() -> None:
+def test_a_worker_that_takes_long_to_run_is_asked_for_ever_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s, pauses = 100.0, []
+    monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=lambda: now_s))
     patience = SettlingPatience()
-    pauses = [patience.pause_s({"one"}) for _ in range(6)]
-    assert pauses == [SETTLE_S, *(SETTLE_S * 2**power for power in (1, 2, 3, 4)), LONGEST_SETTLE_S]
+    for _ in range(7):
+        pause_s = patience.pause_s({"one"}) or 0.0
+        # A change elsewhere wakes the wait and makes no pause longer.
+        assert patience.pause_s({"one"}) == pause_s
+        pauses.append(pause_s)
+        now_s += pause_s
+    doubled = [SETTLE_S * 2**power for power in range(5)]
+    assert pauses == pytest.approx([SETTLE_S, *doubled, LONGEST_SETTLE_S])
     assert patience.pause_s({"one", "two"}) == SETTLE_S
     assert patience.pause_s(set()) is None
     assert patience.pause_s({"one"}) == SETTLE_S

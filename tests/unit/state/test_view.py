@@ -229,7 +229,7 @@ class TestAdaptive:
         assert (view.adaptive, view.list_ranges()) == (None, [("gpu", AdaptiveRange(0, 8))])
         autoscalers["demo-default"] = scaling(1, 2)
         view = build_cluster_view(make_cluster(), groups, autoscalers, SOON)
-        assert [name for name, _ in view.list_ranges()] == ["", "gpu"]
+        assert [name for name, _ in view.list_ranges()] == [None, "gpu"]
         assert view.to_json()["groups"][0]["adaptive"] == {"minimum": 1, "maximum": 2}
 
     def test_ends_when_the_autoscaler_is_being_deleted(self):

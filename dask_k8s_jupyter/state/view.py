@@ -122,7 +122,7 @@ class ClusterView:
     unanswered_since: datetime | None = None
 
     def list_ranges(self) -> list[tuple[str | None, AdaptiveRange]]:
-        """What adapts, and between how many: groups by short name; the default one first, as None."""
+        """What adapts, and in which range: groups by short name, first the default one as None."""
         others = [(each.short_name, each.adaptive) for each in self.groups if not each.is_default]
         return [(name, of) for name, of in [(None, self.adaptive), *others] if of]
 

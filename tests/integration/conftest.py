@@ -25,11 +25,12 @@ import yaml
 from company import in_company
 from dask import config as dask_config
 from dask_resources import Dask
+from roles import build_binding
 
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import NotFoundError
 from dask_k8s_operator.resources.crds import build_crds
-from dask_k8s_operator.resources.kinds import LEASES, NAMESPACES
+from dask_k8s_operator.resources.kinds import LEASES, NAMESPACES, ROLE_BINDINGS
 from dask_k8s_operator.resources.manifests import LEASE_NAME, NAME, build_operator_manifests
 
 MISSING_IMAGE = "registry.invalid/no-such-image:1"
@@ -186,10 +187,14 @@ def company(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-def namespace(in_api: Callable[..., Any]) -> Iterator[str]:
+def namespace(request: pytest.FixtureRequest, in_api: Callable[..., Any]) -> Iterator[str]:
     """A fresh namespace, deleted with all that is in it when the test ends."""
     name = f"test-{uuid.uuid4().hex[:10]}"
     in_api("create", NAMESPACES, {"metadata": {"name": name}})
+    if request.config.getoption("--kube") == "inside":
+        # Our Pod's account gets its role where the test is, and nowhere else.
+        role, home = os.environ["DASK_TEST_ROLE"], os.environ["DASK_TEST_HOME"]
+        in_api("create", ROLE_BINDINGS, build_binding("scientist", home, role), name)
     yield name
     in_api("delete", NAMESPACES, name)
 

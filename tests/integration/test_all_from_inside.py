@@ -9,6 +9,7 @@ import base64
 import io
 import os
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from roles import build_binding
 
 from dask_k8s_operator.resources.kinds import (
     CLUSTER_ROLE_BINDINGS,
@@ -25,6 +27,7 @@ from dask_k8s_operator.resources.kinds import (
 )
 
 ROOT = Path(__file__).parents[2]
+PATIENCE_S = 900
 # Half of what a worker costs by default, which the tests outside say themselves.
 PLAIN_WORKER = "dask worker --no-nanny --no-dashboard"
 NEEDED = ("pyproject.toml", "tests/conftest.py", "tests/integration", "tests/inputs")
@@ -99,31 +102,33 @@ def _build_kubeconfig(kubeconfig: Path, token: str) -> str:
 
 
 @pytest.fixture
-def accounts(in_api: Callable[..., Any], namespace: str, stories: str) -> Iterator[None]:
-    """A scientist, who may do in all namespaces what the stories take, and an administrator."""
-    rbac = "rbac.authorization.k8s.io"
-    own, rules = f"{namespace}-stories", STORIES[stories]
-    if rules is not None:
-        in_api("create", CLUSTER_ROLES, {"metadata": {"name": own}, "rules": rules})
-    roles = {"scientist": own if rules else "dask-user", "administrator": "cluster-admin"}
-    for name, role in roles.items():
-        in_api("create", SERVICE_ACCOUNTS, {"metadata": {"name": name}}, namespace)
-        binding = {
-            "metadata": {"name": f"{namespace}-{name}"},
-            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
-        }
-        in_api("create", CLUSTER_ROLE_BINDINGS, binding)
+def role(in_api: Callable[..., Any], namespace: str, stories: str) -> Iterator[str]:
+    """Name of the ClusterRole that the scientist has in the namespace of each test."""
+    rules = STORIES[stories]
+    if rules is None:
+        yield "dask-user"
+        return
+    name = f"{namespace}-stories"
+    in_api("create", CLUSTER_ROLES, {"metadata": {"name": name}, "rules": rules})
+    yield name
+    in_api("delete", CLUSTER_ROLES, name)
+
+
+@pytest.fixture
+def accounts(in_api: Callable[..., Any], namespace: str) -> Iterator[None]:
+    """The ServiceAccounts of a scientist, who may nothing here, and of an administrator."""
+    for account in ("scientist", "administrator"):
+        in_api("create", SERVICE_ACCOUNTS, {"metadata": {"name": account}}, namespace)
+    binding = build_binding("administrator", namespace, "cluster-admin", f"{namespace}-admin")
+    in_api("create", CLUSTER_ROLE_BINDINGS, binding)
     yield
-    for name in roles:
-        in_api("delete", CLUSTER_ROLE_BINDINGS, f"{namespace}-{name}")
-    if rules is not None:
-        in_api("delete", CLUSTER_ROLES, own)
+    in_api("delete", CLUSTER_ROLE_BINDINGS, f"{namespace}-admin")
 
 
 @pytest.fixture
 def notebook(
     accounts: None,
+    role: str,
     in_api: Callable[..., Any],
     kubectl: Callable[..., str],
     namespace: str,
@@ -132,6 +137,8 @@ def notebook(
     """Name of a Pod that waits, with the scientist's account and a kubectl."""
     passed_on = {
         "DASK_TEST_IMAGE": dask_image,
+        "DASK_TEST_ROLE": role,
+        "DASK_TEST_HOME": namespace,
         "DASK_KUBERNETES__WORKER_COMMAND": PLAIN_WORKER,
         "PYTHONDONTWRITEBYTECODE": "1",
     }
@@ -168,11 +175,11 @@ def test_a_pod_with_the_users_role_tells_the_same_stories(
 ) -> None:
     token = kubectl("create", "token", "administrator").strip()
     packed = _pack(_build_kubeconfig(kubeconfig, token))
-    told = kubectl(
-        *("exec", "-i", notebook, "--", "sh", "-euc", UNPACK_AND_TEST, "sh", stories),
-        stdin=packed,
-        timeout_s=600,
-    )
+    command = ("exec", "-i", notebook, "--", "sh", "-euc", UNPACK_AND_TEST, "sh", stories)
+    try:
+        told = kubectl(*command, stdin=packed, timeout_s=PATIENCE_S)
+    except subprocess.TimeoutExpired as late:
+        pytest.fail(f"{stories} takes longer than {PATIENCE_S} s: {(late.stdout or b'').decode()}")
     print(told)
     summary = told.splitlines()[-1]
     assert " passed" in summary and "failed" not in summary

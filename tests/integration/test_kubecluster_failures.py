@@ -268,6 +268,7 @@ async def test_a_cluster_that_the_api_refuses(
     assert await left_behind() == []
 
 
+@pytest.mark.outside_only("who may look nowhere else is told that he may not")
 async def test_a_namespace_that_is_not_there(dask_image: str) -> None:
     said = await _fail(
         errors.ClusterNotFoundError, name="demo", image=dask_image, namespace="no-such-namespace"

@@ -28,6 +28,9 @@ Found = AsyncIterator[tuple[str, Any]]
 async def discover_clusters() -> Found:
     """Find the DaskClusters of the current namespace.
 
+    Not those of other namespaces: a name is all that ``from_name`` is given by whoever asks, and
+    with it alone it finds, or mistakes for another, what is in the current one.
+
     Examples
     --------
     >>> async def names():

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from moving_table import LEAVES, ROWS, STAYS, Row, is_as_documented, look_up
+from moving_table import LEAVES, ROWS, STAYS, TABLE, Row, is_as_documented, look_up
+
+from dask_k8s_jupyter import exceptions
 
 HERE = Path(__file__).parent
 REFERENCE: dict[str, dict[str, Any]] = yaml.safe_load(
@@ -55,6 +57,11 @@ def test_what_stays_is_there(row: Row) -> None:
 )
 def test_what_stays_is_found_by_changing_the_import_alone(row: Row) -> None:
     look_up(row.name.partition("(")[0].replace("dask_kubernetes", "dask_k8s_jupyter"))
+
+
+def test_a_crash_is_caught_before_other_failures_to_start() -> None:
+    assert issubclass(exceptions.CrashLoopBackOffError, exceptions.SchedulerStartupError)
+    assert "put `CrashLoopBackOffError` first" in TABLE.read_text()
 
 
 @pytest.mark.parametrize("package", ["operator", "operator.kubecluster"])

@@ -1,32 +1,36 @@
 """The real dask-kubernetes beside ours: every public name, parameter, default and configuration key
 of it is here as well, or docs/moving-over.md says where it went. Read where it is installed, in an
-environment of its own, kept in a folder for the next time."""
+environment of its own that is kept in a folder: see reference_environment.py."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import os
-import shutil
 import subprocess
-import sys
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import dask.config
 import pytest
 from moving_table import KEYS, LEAVES, ROWS, is_as_documented, look_up
+from reference_environment import name_folder, provide_environment
 
 from dask_k8s_jupyter.config import DEFAULTS
 
 pytestmark = pytest.mark.local_only("reads two packages, no Kubernetes in it")
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dask-k8s-tests"
-# The last one with classic and Helm clusters needs the Dask of its time, and what an old client
-# of its imported without asking for it.
-OF_ITS_TIME = ("2024.4.2", "dask==2024.4.2", "distributed==2024.4.2", "setuptools", "sniffio")
+# By version, so that a new release of theirs is met when we choose to; each with the Dask of its
+# time. The last one with classic and Helm clusters imports what it does not ask for.
 RELEASES = {
-    "newest": ["--upgrade", "dask-kubernetes"],
-    "classic": [f"dask-kubernetes=={OF_ITS_TIME[0]}", *OF_ITS_TIME[1:]],
+    "2026.3.0": ["dask==2026.8.0", "distributed==2026.8.0", "kr8s==0.20.15"],
+    "2024.4.2": [
+        *["dask==2024.4.2", "distributed==2024.4.2", "kr8s==0.14.6"],
+        *["setuptools==84.2.1", "sniffio==1.3.1"],
+    ],
 }
 
 
@@ -36,42 +40,62 @@ def operator() -> None:
 
 
 @pytest.fixture(scope="module", params=RELEASES)
-def reference(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
+def reference(request: pytest.FixtureRequest) -> dict[str, Any]:
     """What one release of the reference offers; see reference_describe.py."""
-    folder = CACHE / f"dask-kubernetes-{request.param}"
+    return describe_release(request.param)
+
+
+@functools.cache
+def describe_release(release: str) -> dict[str, Any]:
+    """Ask an environment that has it; skip where it cannot be installed."""
+    title = f"dask-kubernetes-{release}"
     try:
-        _build_environment(folder, RELEASES[request.param])
+        python = provide_environment(title, [f"dask-kubernetes=={release}", *RELEASES[release]])
     except (OSError, subprocess.SubprocessError) as error:
         said = (getattr(error, "stderr", None) or str(error))[-300:]
-        if not (folder / "complete").exists():
-            pytest.skip(f"dask-kubernetes ({request.param}) cannot be installed: {said}")
-    told = subprocess.run(
-        [folder / "bin" / "python", Path(__file__).with_name("reference_describe.py")],
-        # Importing it writes its configuration to that folder.
-        env={**os.environ, "PYTHONPATH": "", "DASK_CONFIG": str(tmp_path_factory.mktemp("dask"))},
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+        pytest.skip(f"{title} cannot be installed: {said}")
+    with tempfile.TemporaryDirectory() as folder:
+        told = subprocess.run(
+            [python, Path(__file__).with_name("reference_describe.py")],
+            # Importing it writes its configuration to that folder.
+            env={**os.environ, "PYTHONPATH": "", "DASK_CONFIG": folder},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert told.returncode == 0, f"{title} in {python}: {told.stderr[-2000:]}"
     described: dict[str, Any] = json.loads(told.stdout)
     return described
 
 
-def _build_environment(folder: Path, wanted: list[str]) -> None:
-    """Build what is not there yet; the newest release may be another one than the last time."""
-    is_complete = (folder / "complete").exists() and (folder / "bin" / "python").exists()
-    if is_complete and "--upgrade" not in wanted:
-        return
-    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-    create = [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder]
-    install = [uv, "pip", "install", "--quiet", "--compile-bytecode"]
-    install += ["--python", folder / "bin" / "python", *wanted]
-    for command in [install] if is_complete else [create, install]:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=240)
-    (folder / "complete").touch()
+def test_what_is_wanted_otherwise_has_another_folder() -> None:
+    folders = {name_folder("some", wanted) for wanted in (["a==1"], ["a==2"], ["a==1", "b"])}
+    assert len(folders) == 3
+
+
+def test_an_environment_that_cannot_be_built_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        provide_environment("some", [str(tmp_path / "nothing-here")], cache=tmp_path / "cache")
+    assert "nothing-here" in failure.value.stderr
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_two_who_build_one_environment_at_once_have_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    both_have_built = threading.Barrier(2, timeout=30)
+
+    def install(folder: Path, wanted: list[str]) -> None:
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin" / "python").touch()
+        both_have_built.wait()
+
+    monkeypatch.setattr("reference_environment._install", install)
+    with ThreadPoolExecutor(2) as builders:
+        built = list(builders.map(lambda _: provide_environment("a", ["b==1"], tmp_path), range(2)))
+    # A third one builds nothing: it would wait for another at the barrier.
+    assert {*built, provide_environment("a", ["b==1"], tmp_path)} == {built[0]}
+    assert list(tmp_path.iterdir()) == [built[0].parents[1]]
 
 
 def list_rows_of(reference: dict[str, Any], name: str) -> list[str]:

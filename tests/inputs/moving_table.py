@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TABLE = Path(__file__).parents[2] / "docs" / "moving-over.md"
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TABLE = ROOT / "docs" / "moving-over.md"
+# Names with their parameters, attributes and methods; the file says how it is kept true.
+COPY: dict[str, dict[str, Any]] = yaml.safe_load(
+    (ROOT / "tests" / "unit" / "moving" / "dask_kubernetes_names.yaml").read_text()
+)
 # What has another place here, or none, is found by reading its row; the others by their import.
 STAYS, LEAVES = ("same", "better"), ("moved", "gone")
 ROW = re.compile(

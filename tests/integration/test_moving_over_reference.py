@@ -11,13 +11,14 @@ import os
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import dask.config
 import pytest
-from moving_table import KEYS, LEAVES, ROWS, is_as_documented, look_up
+from moving_table import COPY, KEYS, LEAVES, ROWS, TABLE, is_as_documented, look_up
 from reference_environment import name_folder, provide_environment
 
 from dask_k8s_jupyter.config import DEFAULTS
@@ -43,6 +44,12 @@ def operator() -> None:
 def reference(request: pytest.FixtureRequest) -> dict[str, Any]:
     """What one release of the reference offers; see reference_describe.py."""
     return describe_release(request.param)
+
+
+@pytest.fixture(scope="module")
+def references() -> list[dict[str, Any]]:
+    """What each release of the reference offers."""
+    return [describe_release(release) for release in RELEASES]
 
 
 @functools.cache
@@ -200,3 +207,44 @@ def test_configuration_has_the_same_keys_and_defaults_or_is_documented(
         if is_same == (f"kubernetes.{key}" in KEYS):
             wrong[key] = (default, ours)
     assert wrong == {}
+
+
+def test_every_key_of_the_table_is_one_of_the_reference(references: list[dict[str, Any]]) -> None:
+    there = {f"kubernetes.{key}" for each in references for key in each["configuration"]}
+    assert set(KEYS) - there == set()
+
+
+def test_the_document_says_which_releases_it_speaks_of(reference: dict[str, Any]) -> None:
+    assert reference["version"] in TABLE.read_text()
+
+
+def list_untrue(name: str, copied: dict[str, Any], described: dict[str, Any]) -> Iterator[str]:
+    """What the copy says of a name, and is not so in a release that has it."""
+    members = described["members"]
+    for member in [*copied.get("attributes", ()), *copied.get("methods", ())]:
+        if member not in members:
+            yield f"{name}.{member}"
+    said = {"": copied["parameters"], **copied.get("methods", {})}
+    for member, parameters in said.items():
+        takes = members.get(member) if member else described
+        if takes is None:
+            continue  # distributed's, or not there
+        real = takes["parameters"]
+        known = [each for each in parameters if parameters[each] != "<optional>"]
+        if known != [each for each in real if each in known]:
+            yield f"{name}.{member}: takes {known}"
+        for parameter in set(known) & set(real):
+            default = parameters[parameter]
+            meant = "<object>" if default == "<default>" else default
+            if repr(meant) != repr(real[parameter]):
+                yield f"{name}.{member}({parameter}=): {default!r}"
+
+
+def test_the_copy_says_what_is_so(references: list[dict[str, Any]]) -> None:
+    wrong = []
+    for name, copied in COPY.items():
+        there = [each["names"][name] for each in references if name in each["names"]]
+        untrue = [set(list_untrue(name, copied, described)) for described in there]
+        # It suffices that one of the releases has it so.
+        wrong += sorted(set.intersection(*untrue)) if untrue else [name]
+    assert wrong == []

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from pathlib import Path
 from typing import Any
 
+import dask.config
 import pytest
 import yaml
-from moving_table import LEAVES, ROWS, STAYS, TABLE, Row, is_as_documented, look_up
+from moving_table import COPY, KEYS, LEAVES, ROWS, STAYS, TABLE, Row, is_as_documented, look_up
 
 from dask_k8s_jupyter import exceptions
-
-HERE = Path(__file__).parent
-REFERENCE: dict[str, dict[str, Any]] = yaml.safe_load(
-    (HERE / "dask_kubernetes_names.yaml").read_text()
-)
+from dask_k8s_jupyter.config import DEFAULTS
+from dask_k8s_operator.settings import parse_settings
 
 
 def reference_members() -> dict[str, dict[str, Any] | None]:
     """Every name that needs a row, with its parameters where it takes some."""
     members: dict[str, dict[str, Any] | None] = {}
-    for name, described in REFERENCE.items():
+    for name, described in COPY.items():
         members[name] = described["parameters"]
         members.update({f"{name}.{each}": None for each in described.get("attributes", ())})
         members.update(
@@ -39,7 +36,7 @@ def test_every_name_has_a_row_and_every_row_a_name() -> None:
     assert of_members == set(MEMBERS)
 
 
-@pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [*ROWS.values(), *KEYS.values()], ids=lambda row: row.name)
 def test_a_verdict_is_one_of_four(row: Row) -> None:
     assert row.verdict in STAYS + LEAVES
     assert (row.here == "–") == (row.verdict == "gone")
@@ -57,6 +54,31 @@ def test_what_stays_is_there(row: Row) -> None:
 )
 def test_what_stays_is_found_by_changing_the_import_alone(row: Row) -> None:
     look_up(row.name.partition("(")[0].replace("dask_kubernetes", "dask_k8s_jupyter"))
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in KEYS.values() if row.verdict in STAYS], ids=lambda row: row.name
+)
+def test_a_key_has_the_default_of_its_row(row: Row) -> None:
+    ours, said = dask.config.get(row.name, config=DEFAULTS), yaml.safe_load(row.here)
+    assert (ours, type(ours)) == (said, type(said))
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in KEYS.values() if row.verdict in LEAVES], ids=lambda row: row.name
+)
+def test_a_key_that_leaves_is_no_longer_read_here(row: Row) -> None:
+    assert dask.config.get(row.name, "<nothing>", config=DEFAULTS) == "<nothing>"
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in KEYS.values() if row.verdict == "moved"], ids=lambda row: row.name
+)
+def test_a_key_that_moved_is_a_flag_of_the_operator_and_its_variable_still_counts(row: Row) -> None:
+    variable = f"DASK_{row.name}".upper().replace("-", "_").replace(".", "__")
+    by_flag = parse_settings([f"{row.here}=3"], {})
+    assert by_flag == parse_settings([], {variable: "3"})
+    assert by_flag != parse_settings([], {})
 
 
 def test_a_crash_is_caught_before_other_failures_to_start() -> None:

@@ -13,7 +13,7 @@ import pytest
 from distributed import Client
 from helm_resources import build_record, build_release, lay_down
 
-from dask_k8s_jupyter import HelmCluster
+from dask_k8s_jupyter import HelmCluster, KubeConfig
 from dask_k8s_jupyter.clusters.discovery import discover_helm_releases
 from dask_k8s_jupyter.errors import ClusterNotFoundError
 
@@ -56,6 +56,11 @@ def replicas_of(kubectl_json: Callable[..., Any], name: str) -> int:
     return int(kubectl_json("get", "deployment", name)["spec"]["replicas"])
 
 
+async def list_found(**where: Any) -> list[str]:
+    """The names of the releases that are discovered."""
+    return [name async for name, manager in discover_helm_releases(**where)]
+
+
 def test_a_release_is_found_computes_scales_and_stays(
     kubectl: Kubectl, kubectl_json: Callable[..., Any], namespace: str, dask_image: str
 ) -> None:
@@ -88,6 +93,7 @@ def test_a_release_is_found_computes_scales_and_stays(
 async def test_it_connects_by_name_is_discovered_and_is_used_from_inside(
     kubectl: Kubectl,
     kubectl_json: Callable[..., Any],
+    kubeconfig: Path,
     namespace: str,
     dask_image: str,
     run_inside: Callable[..., Awaitable[str]],
@@ -95,6 +101,10 @@ async def test_it_connects_by_name_is_discovered_and_is_used_from_inside(
     lay_down(kubectl, build_release("mine", namespace, dask_image, workers=0))
     found = {name: made async for name, made in discover_helm_releases()}
     made = found[f"mine.{namespace}"]
+    auth = KubeConfig(kubeconfig)
+    assert await list_found(auth=auth, namespace=namespace) == [f"mine.{namespace}"]
+    assert await list_found(auth=auth, namespace=f"{namespace}-other") == []
+    assert await list_found(auth=[], namespace=namespace) == []
     async with made.from_name(f"mine.{namespace}", asynchronous=True) as cluster:
         await cluster.scale(1)
         await cluster.wait_for_workers(1, timeout=120)

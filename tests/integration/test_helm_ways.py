@@ -38,8 +38,10 @@ async def relay_to(host: str, port: int) -> AsyncIterator[int]:
         await asyncio.gather(pump(reader, answer), pump(there, writer))
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ async def find_node(client: KubeClient, namespace: str) -> tuple[str, int]:
     return host, next(int(port["nodePort"]) for port in ports if port["port"] == 8786)
 
 
-async def test_each_way_that_is_named_is_gone(
+async def test_each_way_that_is_named_is_taken(
     connect: Callable[..., HelmCluster], kube_client: KubeClient, namespace: str
 ) -> None:
     host, port = await find_node(kube_client, namespace)

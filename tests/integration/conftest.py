@@ -187,14 +187,14 @@ def company(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-def namespace(request: pytest.FixtureRequest, in_api: Callable[..., Any]) -> Iterator[str]:
+def namespace(is_inside: bool, in_api: Callable[..., Any]) -> Iterator[str]:
     """A fresh namespace, deleted with all that is in it when the test ends."""
     name = f"test-{uuid.uuid4().hex[:10]}"
     in_api("create", NAMESPACES, {"metadata": {"name": name}})
-    if request.config.getoption("--kube") == "inside":
+    if is_inside:
         # Our Pod's account gets its role where the test is, and nowhere else.
         role, home = os.environ["DASK_TEST_ROLE"], os.environ["DASK_TEST_HOME"]
-        in_api("create", ROLE_BINDINGS, build_binding("scientist", home, role), name)
+        in_api("create", ROLE_BINDINGS, build_binding("scientist", home, role, "insider"), name)
     yield name
     in_api("delete", NAMESPACES, name)
 
@@ -207,9 +207,14 @@ async def kube_client(kubeconfig: Path) -> AsyncIterator[KubeClient]:
 
 
 @pytest.fixture
-def scheduler_host(request: pytest.FixtureRequest, namespace: str) -> str:
+def is_inside(request: pytest.FixtureRequest) -> bool:
+    """Whether this is a Pod, whose account has a role in the test's namespace and nowhere else."""
+    return bool(request.config.getoption("--kube") == "inside")
+
+
+@pytest.fixture
+def scheduler_host(is_inside: bool, namespace: str) -> str:
     """How this process reaches the scheduler of the cluster ``demo``: a tunnel, or its Service."""
-    is_inside = request.config.getoption("--kube") == "inside"
     return f"demo-scheduler.{namespace}.svc.cluster.local" if is_inside else "127.0.0.1"
 
 

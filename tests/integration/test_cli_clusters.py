@@ -92,7 +92,9 @@ def wait_for_lines(read: Callable[[], Result], word: str, count: int = 1) -> lis
     return text.splitlines()
 
 
-def test_a_day_with_a_cluster(run: Run, run_process: RunProcess, namespace: str) -> None:
+def test_a_day_with_a_cluster(
+    run: Run, run_process: RunProcess, namespace: str, is_inside: bool
+) -> None:
     created = run_process("create", "demo", "--n-workers", "1", *SMALL)
     assert re.search(rf"{namespace} +demo +running +1/1", created.stdout), created.stdout
     assert f"Starting {namespace}/demo: " in created.stderr
@@ -104,7 +106,9 @@ def test_a_day_with_a_cluster(run: Run, run_process: RunProcess, namespace: str)
 
     [listed] = yaml.safe_load(run("list", "-o", "yaml").stdout)
     assert (listed["name"], listed["workers"]["desired"]) == ("demo", 2)
-    assert f"{namespace}  demo" in run("list", "--all-namespaces").stdout
+    everywhere = run("list", "--all-namespaces", code=1 if is_inside else 0)
+    expected = "You may not list daskclusters" if is_inside else f"{namespace}  demo"
+    assert expected in everywhere.stdout + everywhere.stderr
 
     _check_logs(run)
 

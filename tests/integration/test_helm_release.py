@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 from distributed import Client
 from helm_resources import build_record, build_release, lay_down
@@ -99,7 +100,9 @@ async def test_it_connects_by_name_is_discovered_and_is_used_from_inside(
     run_inside: Callable[..., Awaitable[str]],
 ) -> None:
     lay_down(kubectl, build_release("mine", namespace, dask_image, workers=0))
-    found = {name: made async for name, made in discover_helm_releases()}
+    # Whoever may not look everywhere finds what is in the namespace that is configured.
+    with dask.config.set({"kubernetes.namespace": namespace}):
+        found = {name: made async for name, made in discover_helm_releases()}
     made = found[f"mine.{namespace}"]
     auth = KubeConfig(kubeconfig)
     assert await list_found(auth=auth, namespace=namespace) == [f"mine.{namespace}"]

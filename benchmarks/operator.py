@@ -74,7 +74,9 @@ class Bench:
         kubectl = await asyncio.create_subprocess_exec(*ask, stdout=PIPE)
         text, _ = await kubectl.communicate()
         if kubectl.returncode:
-            raise SystemExit("the API server's metrics cannot be read")
+            raise SystemExit(
+                "`kubectl get --raw /metrics` failed: the account has to `get` that path"
+            )
         return count_writes(text.decode())
 
     async def numbers(self) -> dict[str, float]:

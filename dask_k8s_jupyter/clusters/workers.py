@@ -131,7 +131,8 @@ class SettlingPatience:
     0.05
     """
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._settling: Collection[str] = ()
         self._since_s = 0.0
 
@@ -143,7 +144,7 @@ class SettlingPatience:
         settling
             Who is about to run: the longer it is the same workers, the longer the pause.
         """
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         if settling != self._settling:
             self._settling, self._since_s = settling, now_s
         pause_s = min(LONGEST_SETTLE_S, max(SETTLE_S, now_s - self._since_s))

@@ -25,7 +25,7 @@ import yaml
 from company import in_company
 from dask import config as dask_config
 from dask_resources import Dask
-from roles import build_binding
+from roles import build_binding, may_list_pods
 
 from dask_k8s_operator.kube import KubeClient
 from dask_k8s_operator.kube.errors import NotFoundError
@@ -195,6 +195,10 @@ def namespace(is_inside: bool, in_api: Callable[..., Any]) -> Iterator[str]:
         # Our Pod's account gets its role where the test is, and nowhere else.
         role, home = os.environ["DASK_TEST_ROLE"], os.environ["DASK_TEST_HOME"]
         in_api("create", ROLE_BINDINGS, build_binding("scientist", home, role, "insider"), name)
+        deadline = time.monotonic() + 60
+        while not may_list_pods(in_api, f"system:serviceaccount:{home}:scientist", name):
+            assert time.monotonic() < deadline, "the role has no effect"
+            time.sleep(0.05)
     yield name
     in_api("delete", NAMESPACES, name)
 

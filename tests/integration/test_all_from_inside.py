@@ -179,7 +179,8 @@ def test_a_pod_with_the_users_role_tells_the_same_stories(
     try:
         told = kubectl(*command, stdin=packed, timeout_s=PATIENCE_S)
     except subprocess.TimeoutExpired as late:
-        pytest.fail(f"{stories} takes longer than {PATIENCE_S} s: {(late.stdout or b'').decode()}")
+        said = b"".join(filter(None, (late.stdout, late.stderr))).decode(errors="replace")
+        pytest.fail(f"{stories} takes longer than {PATIENCE_S} s: {said}")
     print(told)
     summary = told.splitlines()[-1]
     assert " passed" in summary and "failed" not in summary

@@ -172,6 +172,7 @@ def test_server_side_apply_owns_its_fields(run):
     assert run("get", "configmap", "settings", "-o", "jsonpath={.data.colour}") == "blue"
 
 
+@pytest.mark.local_only("several API servers count each their own")
 def test_the_api_counts_what_it_is_asked(run):
     def count_taken_names() -> float:
         lines = run("get", "--raw", "/metrics").splitlines()

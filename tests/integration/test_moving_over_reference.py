@@ -24,8 +24,8 @@ from reference_environment import name_folder, provide_environment
 from dask_k8s_jupyter.config import DEFAULTS
 
 pytestmark = pytest.mark.local_only("reads two packages, no Kubernetes in it")
-# By version, so that a new release of theirs is met when we choose to; each with the Dask of its
-# time. The last one with classic and Helm clusters imports what it does not ask for.
+# By version, so that a new release of theirs is met when we choose to; each with a Dask that
+# it works with. The last one with classic and Helm clusters imports what it does not ask for.
 RELEASES = {
     "2026.3.0": ["dask==2026.8.0", "distributed==2026.8.0", "kr8s==0.20.15"],
     "2024.4.2": [

@@ -40,7 +40,7 @@ from dask_k8s_operator.resources.kinds import (
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatched versions")
 
 EACH = 13
-# In the first minute, and in each that follows; of a loop there would be hundreds.
+# Of a loop there would be hundreds.
 MOST_CHANGES = 60
 MOST_PODS = 12
 # What is said before anything can be known.
@@ -179,9 +179,10 @@ async def test_each_is_refused_or_described_and_none_holds_the_others_up(dask):
         for task in following:
             task.cancel()
         await asyncio.gather(*following, return_exceptions=True)
-    minutes = 1 + (time.monotonic() - began) / 60
-    assert not [item for item in diary.changes.items() if item[1] > MOST_CHANGES * minutes]
-    assert not [item for item in diary.pods.items() if item[1] > MOST_PODS * minutes]
+    # What fails again and again is tried ever less often: later minutes add little.
+    minutes = (time.monotonic() - began) / 60
+    assert not [item for item in diary.changes.items() if item[1] > MOST_CHANGES + 10 * minutes]
+    assert not [item for item in diary.pods.items() if item[1] > MOST_PODS + 2 * minutes]
     await delete_without_rest(dask, accepted)
 
 
@@ -197,6 +198,7 @@ async def post(dask: Dask, resources: list[Drawn]) -> list[tuple[Kind, str]]:
         else:
             accepted.append((kind, made["metadata"]["name"]))
     # Either way there is something to be seen: the last but one is good, the last is not.
+    assert 1 < len(accepted) < len(resources) - 1
     assert accepted[-1] == (resources[-2][0], resources[-2][1]["metadata"]["name"])
     return accepted
 

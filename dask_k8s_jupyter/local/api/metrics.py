@@ -1,7 +1,7 @@
 """Counts what was asked of the server, for Prometheus, in the API's own metric.
 
-Guarantees that a request is counted once, with the code that it was answered with; a watch when it
-ends. Refuses to count what is asked of no resource, such as discovery.
+Guarantees that a request that was answered is counted once, with the code of its answer; a watch
+when it ends. Refuses to count what is asked of no resource, such as discovery.
 """
 
 from __future__ import annotations
@@ -41,16 +41,18 @@ class RequestCounts:
     def count(self, target: Target, content_type: str, code: int) -> None:
         """Count a request that was answered with an HTTP status."""
         is_apply = target.verb == "patch" and content_type == APPLY_PATCH
+        is_stream = target.subresource in ("exec", "portforward")
         verb = "APPLY" if is_apply else _VERBS.get(target.verb, target.verb.upper())
         resource = target.resource
         scope = "namespace" if target.namespace else "cluster"
+        is_of_one = target.name or target.verb == "create"
         self._counts[
-            verb,
+            "CONNECT" if is_stream else verb,
             resource.group,
             resource.version,
             resource.plural,
             target.subresource,
-            "resource" if target.name else scope,
+            "resource" if is_of_one else scope,
             str(code),
         ] += 1
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from dask_k8s_jupyter.clusters import joining, workers
+from dask_k8s_jupyter.clusters import joining
 from dask_k8s_jupyter.clusters.joining import JoiningWorkers
 from dask_k8s_jupyter.clusters.signal import Signal, wait_any
 from dask_k8s_jupyter.clusters.workers import (
@@ -123,12 +122,9 @@ async def test_a_worker_that_has_joined_and_is_about_to_run_is_waited_for(
     assert pauses == [None, SETTLE_S]
 
 
-def test_a_worker_that_takes_long_to_run_is_asked_for_ever_less_often(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_worker_that_takes_long_to_run_is_asked_for_ever_less_often() -> None:
     now_s, pauses = 100.0, []
-    monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=lambda: now_s))
-    patience = SettlingPatience()
+    patience = SettlingPatience(lambda: now_s)
     for _ in range(7):
         pause_s = patience.pause_s({"one"}) or 0.0
         # A change elsewhere wakes the wait and makes no pause longer.

@@ -148,7 +148,7 @@ def begin_anew() -> Iterator[Callable[[], None]]:
 @pytest.mark.parametrize(
     ("key", "text", "read", "expected"),
     TABLE,
-    ids=[f"{key}={number}" for number, (key, *_) in enumerate(TABLE)],
+    ids=[f"{number}-{key}" for number, (key, *_) in enumerate(TABLE)],
 )
 def test_a_variable_is_honoured(
     key: str,

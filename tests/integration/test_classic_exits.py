@@ -30,7 +30,7 @@ namespace, image, memory = sys.argv[1:]
 template = make_pod_spec(
     image, memory_request=memory, extra_container_config={"imagePullPolicy": "IfNotPresent"}
 )
-template.spec.containers[0].args[-1] = "5"  # the death time-out, which a nanny would begin early
+template.spec.containers[0].args[-1] = "15"  # the death time-out, which a nanny would begin early
 template.spec.containers[0].args.append("--no-nanny")
 cluster = KubeCluster(template, name="outside", namespace=namespace, n_workers=1)
 client = cluster.get_client()  # on a busy machine the notes of the cluster manager may be late

@@ -205,7 +205,7 @@ template = make_pod_spec(
     # Else a worker whose scheduler ends beside it takes its whole time for that.
     extra_pod_config={{"terminationGracePeriodSeconds": 2}},
 )
-template.spec.containers[0].args[-1] = "5"  # the death time-out, which a nanny would begin early
+template.spec.containers[0].args[-1] = "15"  # the death time-out, which a nanny would begin early
 template.spec.containers[0].args.append("--no-nanny")
 with KubeCluster(template, name="remote", n_workers=1) as cluster:
     with cluster.get_client() as client:

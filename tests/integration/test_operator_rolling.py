@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from dask_resources import WORKERS, Dask, executed, is_ready, run_when_told, tell
+from distributed import Client, Future
 
 from dask_k8s_operator.kube import Informer
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, DASK_WORKER_GROUPS, PODS
@@ -72,6 +73,51 @@ async def progress(dask: Dask) -> str:
     return str(updated["message"]) if is_at_work else ""
 
 
+async def keep_busy(dask: Dask, client: Client, names: list[str]) -> list[Future]:
+    """Have each of some workers run a task that ends when it is told to, not too soon."""
+    busy = [
+        client.submit(
+            run_when_told,
+            number,
+            seconds=0,
+            gate="told",
+            workers=[name],
+            allow_other_workers=True,
+            pure=False,
+        )
+        for number, name in enumerate(names)
+    ]
+
+    async def are_running() -> bool:
+        return len(await executed(client)) == len(busy)
+
+    await dask.wait_until(are_running)
+    return busy
+
+
+async def wait_all_have(dask: Dask, edition: str) -> None:
+    """Wait until every worker is ready, with the same edition."""
+
+    async def have_it() -> bool:
+        return sorted((await editions(dask)).values()) == [edition] * NUMBER
+
+    await dask.wait_until(have_it, timeout_s=150)
+
+
+async def wait_held(dask: Dask) -> None:
+    """Wait until the idle ones are replaced; then as many of the others go as may be out."""
+
+    async def is_held() -> bool:
+        pods = await dask.pods()  # one read, those that still end included
+        ready = sorted(edition_of(pod) for pod in pods if is_ready(pod))
+        wanted = [FORMER] * (NUMBER - 2 * MOST_OUT) + [LATER] * MOST_OUT
+        return len(pods) == NUMBER and ready == wanted
+
+    said = f"{MOST_OUT} of {NUMBER} workers have the new spec"
+    await dask.wait_for(lambda: progress(dask), said)
+    await dask.wait_until(is_held)
+
+
 async def test_a_roll_takes_a_quarter_at_once_and_is_held_by_editing_back(dask):
     spec = dask.cluster_spec(NUMBER)
     spec["worker"]["spec"]["containers"][0]["env"] = [{"name": "EDITION", "value": FORMER}]
@@ -80,50 +126,18 @@ async def test_a_roll_takes_a_quarter_at_once_and_is_held_by_editing_back(dask):
     before = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in await dask.pods()}
     async with dask.connected("demo") as client:
         await client.wait_for_workers(NUMBER)
-        # Those with a task stay until it is told to end: what is under way cannot be over too soon.
         busy_names = sorted(before)[MOST_OUT:]
         busy_uids = {before[name] for name in busy_names}
-        busy = [
-            client.submit(
-                run_when_told,
-                number,
-                seconds=0,
-                gate="told",
-                workers=[name],
-                allow_other_workers=True,
-                pure=False,
-            )
-            for number, name in enumerate(busy_names)
-        ]
-
-        async def are_running() -> bool:
-            return len(await executed(client)) == len(busy)
-
-        await dask.wait_until(are_running)
+        busy = await keep_busy(dask, client, busy_names)
         async with watching(dask) as watcher:
             await put_edition(dask, LATER)
-            # The idle ones are replaced; then as many of the others want to go as may be out.
-            await dask.wait_for(
-                lambda: progress(dask), f"{MOST_OUT} of {NUMBER} workers have the new spec"
-            )
-
-            async def is_held() -> bool:
-                pods = await dask.pods()  # one read, those that still end included
-                ready = sorted(edition_of(pod) for pod in pods if is_ready(pod))
-                wanted = [FORMER] * (NUMBER - 2 * MOST_OUT) + [LATER] * MOST_OUT
-                return len(pods) == NUMBER and ready == wanted
-
-            await dask.wait_until(is_held)
+            await wait_held(dask)
             marked = await dask.marked()
             assert len(marked) == MOST_OUT
             assert marked <= set(busy_names)
 
             await put_edition(dask, FORMER)
-
-            async def are_former() -> bool:
-                return sorted((await editions(dask)).values()) == [FORMER] * NUMBER
-
-            await dask.wait_until(are_former)
+            await wait_all_have(dask, FORMER)
             await dask.wait_condition(DASK_CLUSTERS, "demo", "Updated", "True", "UpToDate")
             # Who was only on the way out stays, and who was replaced is replaced again.
             former = await editions(dask)
@@ -133,11 +147,7 @@ async def test_a_roll_takes_a_quarter_at_once_and_is_held_by_editing_back(dask):
 
             await put_edition(dask, LATER)
             await tell(client, "told")
-
-            async def are_later() -> bool:
-                return sorted((await editions(dask)).values()) == [LATER] * NUMBER
-
-            await dask.wait_until(are_later, timeout_s=150)
+            await wait_all_have(dask, LATER)
             await dask.wait_ready("demo", NUMBER)
             assert watcher.fewest_ready >= NUMBER - MOST_OUT
         await dask.wait_condition(DASK_CLUSTERS, "demo", "Updated", "True", "UpToDate")

@@ -46,6 +46,8 @@ def index_autoscalers(
 ) -> dict[str, Resource]:
     """The autoscaler that scales each worker group of a cluster, by the group's full name.
 
+    One that is being deleted scales nothing.
+
     Parameters
     ----------
     autoscalers

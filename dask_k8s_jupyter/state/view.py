@@ -215,7 +215,7 @@ def _judge(cluster: Resource, silent: bool) -> tuple[str, str | None]:
 
 
 def _draw_groups(
-    cluster: Resource, groups: Iterable[Resource], ranges: Mapping[str, AdaptiveRange | None]
+    cluster: Resource, groups: Iterable[Resource], ranges: Mapping[str, AdaptiveRange]
 ) -> tuple[GroupView, ...]:
     """The default group first, then by name; one still to be made is drawn from the cluster."""
     cluster_name = (cluster.get("metadata") or {}).get("name") or ""
@@ -257,10 +257,8 @@ def _count(replicas: int | None, status: Resource) -> WorkerCounts:
     )
 
 
-def _adaptive(autoscaler: Resource) -> AdaptiveRange | None:
+def _adaptive(autoscaler: Resource) -> AdaptiveRange:
     spec = autoscaler.get("spec") or {}
-    if (autoscaler.get("metadata") or {}).get("deletionTimestamp"):
-        return None
     return AdaptiveRange(int(spec.get("minimum") or 0), int(spec.get("maximum") or 0))
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from dask_k8s_jupyter.state.autoscalers import index_autoscalers
 from dask_k8s_jupyter.state.view import (
     DELETING_REASON,
     NOT_SEEN_REASON,
@@ -234,11 +235,15 @@ class TestAdaptive:
 
     def test_ends_when_the_autoscaler_is_being_deleted(self):
         autoscaler = {
-            "metadata": {"deletionTimestamp": "2026-11-20T11:00:00Z"},
-            "spec": {"minimum": 1, "maximum": 4},
+            "metadata": {"name": "demo", "namespace": "team-a"},
+            "spec": {"cluster": "demo", "minimum": 1, "maximum": 4},
         }
-        view = build_cluster_view(make_cluster(), [], {"demo-default": autoscaler}, SOON)
-        assert view.adaptive is None
+        scaling = index_autoscalers([autoscaler], "team-a", "demo")
+        view = build_cluster_view(make_cluster(), [], scaling, SOON)
+        assert view.adaptive == AdaptiveRange(1, 4)
+        autoscaler["metadata"]["deletionTimestamp"] = "2026-11-20T11:00:00Z"
+        scaling = index_autoscalers([autoscaler], "team-a", "demo")
+        assert build_cluster_view(make_cluster(), [], scaling, SOON).adaptive is None
 
 
 def test_the_dashboard_is_linked_once_the_scheduler_is_ready():

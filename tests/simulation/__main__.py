@@ -7,6 +7,7 @@ python tests/simulation --seed 7
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -39,19 +40,21 @@ def _tell(outcome: Outcome) -> int:
     return 1 if outcome.broken else 0
 
 
-def _run(seed: int) -> tuple[int, str | None, float, int, int, int, int]:
+def _run(seed: int) -> tuple[int, str | None, str, float, int, int, int, int]:
     outcome = run_history(seed)
     story = outcome.describe() if outcome.broken else None
     counts = (outcome.acts, outcome.writes, outcome.faults, outcome.operators)
-    return (seed, story, outcome.virtual_s, *counts)
+    return (seed, story, outcome.digest, outcome.virtual_s, *counts)
 
 
 def _run_many(options: argparse.Namespace) -> int:
     seeds = range(options.first, options.first + options.histories)
     began, failed, ran, totals = time.perf_counter(), [], 0, [0.0] * 5
+    digest = hashlib.sha256()
     with ProcessPoolExecutor(options.processes) as pool:
-        for seed, story, *counts in pool.map(_run, seeds, chunksize=25):
+        for seed, story, history, *counts in pool.map(_run, seeds, chunksize=25):
             ran += 1
+            digest.update(history.encode())
             totals = [total + count for total, count in zip(totals, counts, strict=True)]
             if story:
                 failed.append(seed)
@@ -64,6 +67,7 @@ def _run_many(options: argparse.Namespace) -> int:
     names = ("virtual s", "acts", "writes", "faults", "operators")
     told = ", ".join(f"{total:.0f} {name}" for name, total in zip(names, totals, strict=True))
     print(f"{ran} histories in {time.perf_counter() - began:.1f} s: {told}")
+    print(f"digest {digest.hexdigest()}")
     print(f"failed: {failed or 'none'}")
     return 1 if failed else 0
 

@@ -6,6 +6,8 @@ import pytest
 from simulator.mutations import hasty_return
 from simulator.stage import Stage
 
+from dask_k8s_operator.controller.loop import LONGEST_PATIENCE_S
+
 # More writes than any of the plays takes.
 WRITES = 100
 
@@ -129,3 +131,26 @@ def test_a_refusal_is_taken_back_though_the_answer_to_its_last_word_was_lost():
 
     outcome = Stage(7, play).run()
     assert not outcome.broken, outcome.describe()
+
+
+@pytest.mark.parametrize("seconds", [3.0, 8.0, 30.0])
+def test_a_thousand_workers_cost_a_write_each_and_statuses_that_one_can_read(seconds):
+    costs = []
+
+    async def play(stage):
+        stage.create("x", 1)
+        await stage.until(lambda: stage.is_ready("x", 1), 120, "the cluster")
+        stage.start_within(seconds)
+        before, began = stage.count_writes(), stage.loop.time()
+        stage.scale("x", 1000)
+        # Not looked at all the time: a look at a thousand Pods costs the test.
+        await stage.pass_time(seconds + 3.0)
+        await stage.until(lambda: stage.is_ready("x", 1000), 10, "a thousand workers")
+        costs.append((stage.count_writes() - before, stage.loop.time() - began))
+
+    outcome = Stage(7, play).run()
+    assert not outcome.broken, outcome.describe()
+    writes, took_s = costs[0]
+    assert writes <= 1050
+    # Group and cluster each have theirs, and a few more as it begins and ends.
+    assert writes - 1000 <= 2 * (took_s / LONGEST_PATIENCE_S + 6)

@@ -68,8 +68,9 @@ class Doubts:
         self._client = client
         self._cache = cache
         self._turns = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
-        # By the object whose plan it was.
-        self._open: dict[Place, set[Place]] = {}
+        # By the object whose plan it was, in the order of the plan: a history is told again only if
+        # nothing is asked in an order of chance.
+        self._open: dict[Place, dict[Place, None]] = {}
 
     def note(self, owner: Place, outcomes: Iterable[tuple[Write, BaseException | None]]) -> None:
         """Keep the changes and deletions whose outcome is unknown; the cache has the creations."""
@@ -78,7 +79,7 @@ class Doubts:
                 continue
             if leaves_open(outcome):
                 place = (write.kind, write.namespace, write.name)
-                self._open.setdefault(owner, set()).add(place)
+                self._open.setdefault(owner, {})[place] = None
 
     async def settle(self, owner: Place) -> None:
         """Look at what the last plan of an object may have done.
@@ -88,7 +89,7 @@ class Doubts:
         KubeError
             If the API does not say: then nothing is to be decided either.
         """
-        doubts, failures = self._open.get(owner, set()), list[KubeError]()
+        doubts, failures = self._open.get(owner, {}), list[KubeError]()
 
         async def look(place: Place) -> None:
             seen = self._cache.get(*place)
@@ -104,7 +105,7 @@ class Doubts:
                 self._cache.remember(place[0], there)
             elif seen is not None:
                 self._cache.remember_deleted(*place, seen["metadata"].get("uid", ""))
-            doubts.discard(place)
+            doubts.pop(place, None)
 
         await asyncio.gather(*map(look, list(doubts)))
         if failures:

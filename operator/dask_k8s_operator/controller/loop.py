@@ -57,8 +57,8 @@ logger = logging.getLogger("dask_k8s_operator")
 HOUSEKEEPING_S = 5.0
 # From here on a group's Pods change faster than anybody reads its status.
 MANY_WORKERS = 100
-# Group and cluster each write a status that often: two writes a second were six in a hundred while
-# a thousand workers started on a busy API server, and one in twenty is too many.
+# Group and cluster each write a status that often: a minute of it beside the thousand writes that
+# the Pods themselves take is what the API server is asked to bear.
 LONGEST_PATIENCE_S = 2.0
 _WORKERS_A_SECOND = 500
 # How long the status that somebody else has written about an object of ours stands.
@@ -302,17 +302,23 @@ class Controller:
     def _enqueue_affected(
         self, kind: Kind, old: Manifest | None, new: Manifest | None, is_ours: bool
     ) -> None:
-        is_others_status = not is_ours and kind in DASK_KINDS and is_status_only(old, new)
+        is_status = kind in DASK_KINDS and is_status_only(old, new)
         for request in affected(self.cache, kind, old, new):
-            if is_others_status and request.kind == kind:
+            if is_status and request.kind == kind and not is_ours:
                 # Two operators that see things differently would write in turn without a pause.
                 self.queue.add_after(request, OTHERS_STATUS_S)
+            elif kind == PODS or (is_status and request.kind == kind):
+                self.queue.add_after(request, self._patience_s(request))
             else:
-                self.queue.add_after(request, self._patience_s(kind, request))
+                self.queue.add(request)
 
-    def _patience_s(self, kind: Kind, request: Request) -> float:
-        """How long to wait for more of the same: a status for each of 1000 Pods helps nobody."""
-        if kind != PODS or request.kind != DASK_WORKER_GROUPS:
+    def _patience_s(self, request: Request) -> float:
+        """How long to wait for more of the same: a status for each of 1000 Pods helps nobody.
+
+        For what Pods wake, and for what a group's own status does: looked at again at once, it
+        would find that more Pods have changed, and write the next one.
+        """
+        if request.kind != DASK_WORKER_GROUPS:
             return 0.0
         workers = self.cache.count_children(PODS, request.namespace, request.name)
         if workers < MANY_WORKERS:

@@ -49,7 +49,8 @@ class Reconcilers(Generic[Key]):
         self._queue = queue
         self._work = work
         self._turns = asyncio.Semaphore(number)
-        self._at_work: set[asyncio.Future[None]] = set()
+        # In the order of their beginning, which is that of their end when they are cancelled.
+        self._at_work: dict[asyncio.Future[None], None] = {}
         self._failure: BaseException | None = None
         self._is_ending = False
 
@@ -57,7 +58,7 @@ class Reconcilers(Generic[Key]):
         """Hand out keys until the queue is closed; raises what the work raised."""
         while (key := await self._take()) is not None:
             working = asyncio.ensure_future(self._work_on(key))
-            self._at_work.add(working)
+            self._at_work[working] = None
             working.add_done_callback(self._see_end)
 
     async def _take(self) -> Key | None:
@@ -94,9 +95,9 @@ class Reconcilers(Generic[Key]):
         self._is_ending = True
         if self._at_work:
             working = list(self._at_work)
-            _, late = await asyncio.wait(working, timeout=grace_s)
-            for task in late:
-                task.cancel()
+            await asyncio.wait(working, timeout=grace_s)
+            for task in working:
+                task.cancel()  # what has ended does not mind
             await asyncio.gather(*working, return_exceptions=True)
 
     async def _work_on(self, key: Key) -> None:
@@ -107,7 +108,7 @@ class Reconcilers(Generic[Key]):
             self._turns.release()
 
     def _see_end(self, working: asyncio.Future[None]) -> None:
-        self._at_work.discard(working)
+        self._at_work.pop(working, None)
         failure = None if working.cancelled() else working.exception()
         if failure is not None:
             self._failure, self._is_ending = failure, True

@@ -59,6 +59,7 @@ class Node:
         self._addresses = 0
         self.running: dict[str, tuple[str, str]] = {}
         self.is_calm = False
+        self.start_s = (0.1, 2.0)
         api.observers.append(self._see)
 
     def calm_down(self) -> None:
@@ -139,7 +140,9 @@ class Node:
         if is_slow:
             waiting = {"reason": "ErrImagePull", "message": "registry is slow"}
             self._write(uid, _status(pod, "Pending", {"waiting": waiting}))
-        self._later(self._rng.uniform(*((10.0, 40.0) if is_slow else (0.1, 2.0))), self._start, uid)
+        self._later(
+            self._rng.uniform(*((10.0, 40.0) if is_slow else self.start_s)), self._start, uid
+        )
 
     def _start(self, uid: str) -> None:
         pod = self._find(uid)

@@ -86,6 +86,10 @@ class Stage(History):
         """Let the API refuse to create anything, until it becomes calm."""
         self.weather.refusing = [(self.loop.time(), 1e9)]
 
+    def start_within(self, seconds: float) -> None:
+        """Let nodes take up to so long to start a Pod."""
+        self.node.start_s = (0.1, seconds)
+
     def lose_answers(self) -> None:
         """Let writes take effect and their answers get lost, until it becomes calm."""
         self.weather.requests = {"lost": 1.0}
@@ -117,6 +121,10 @@ class Stage(History):
         """What a cluster says is wrong with it."""
         status = self.api.get(DASK_CLUSTERS, NAMESPACE, name).get("status") or {}
         return str(status.get("message", ""))
+
+    def count_writes(self) -> int:
+        """How many writes of operators there were so far."""
+        return self.outcome.writes
 
     async def until(self, happens: Callable[[], object], within_s: float, what: str) -> float:
         """Wait for something; returns the seconds it took."""

@@ -74,6 +74,20 @@ async def test_a_write_of_ours_is_looked_at_once(make, controller):
     assert (len(controller.queue), controller.queue.delayed) == (0, 0)
 
 
+async def test_the_status_of_a_group_with_many_workers_does_not_hurry_its_own_next_one(
+    make, controller
+):
+    group = _changed(make.group(), "1")
+    controller.cache.informed(DASK_WORKER_GROUPS, None, group)
+    digits = (f"{index:010x}" for index in range(MANY_WORKERS))
+    for pod in builders.build_worker_pods(group, digits):
+        controller.cache.informed(PODS, None, pod)
+    await _take_all(controller.queue)
+    controller.cache.remember(DASK_WORKER_GROUPS, _changed(group, "2", status={"ready": "1/100"}))
+    assert await _take_all(controller.queue) == [DASK_CLUSTERS]
+    assert controller.queue.delayed == 1
+
+
 async def test_a_status_of_somebody_else_is_put_right_after_a_while(make, controller):
     group = _changed(make.group(), "1")
     controller.cache.informed(DASK_WORKER_GROUPS, None, group)

@@ -1,6 +1,6 @@
 """Serves ``/healthz``, ``/readyz`` and ``/metrics``.
 
-Guarantees that an operator whose watches have gone silent is called unhealthy, so that Kubernetes
+Guarantees that an operator whose watches make no progress is called unhealthy, so that Kubernetes
 starts it again; that it is called ready when it has seen everything once and is connected, or waits
 for its turn; that ``/readyz`` says in detail how everything stands, plugins too. Refuses to judge
 anything else.
@@ -49,13 +49,14 @@ def explain_ill(
 ) -> str | None:
     """Say why the operator is ill, None when it is well.
 
-    An API server that is away is not an illness: a restart would not bring it back. Silence
-    without an error is.
+    Only one that works is asked. When the whole API is away its lease goes first, and it waits for
+    its turn with no watch at all; so a watch that fails all the while is a failure here.
     """
     for informer in informers:
-        silent_s = monotonic_s - informer.last_progress
-        if informer.error is None and silent_s > watch_timeout_s:
-            return f"a watch has been silent for {silent_s:.0f} s"
+        stuck_s = monotonic_s - informer.last_progress
+        if stuck_s > watch_timeout_s:
+            why = f": {informer.error}" if informer.error else ""
+            return f"a watch has made no progress for {stuck_s:.0f} s{why}"
     return None
 
 

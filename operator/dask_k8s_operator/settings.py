@@ -40,7 +40,7 @@ class Settings:
     concurrency
         How many requests to the Kubernetes API are under way at once, watches apart.
     watch_timeout_s
-        Seconds without any sign from a watch after which ``/healthz`` fails. The API server ends a
+        Seconds without progress of a watch after which ``/healthz`` fails. The API server ends a
         watch after five to ten minutes, so silence for longer means that it is dead.
     leader_election
         Whether to work only while holding the Lease; without, a second operator would interfere.

@@ -111,8 +111,8 @@ def test_the_json_log_has_one_object_a_line():
 
 
 class FakeInformer:
-    def __init__(self, silent_s=0.0, error=None, is_synced=True):
-        self.last_progress = 1000.0 - silent_s
+    def __init__(self, stuck_s=0.0, error=None, is_synced=True):
+        self.last_progress = 1000.0 - stuck_s
         self.error = error
         self.is_synced = is_synced
 
@@ -121,9 +121,13 @@ class FakeInformer:
     ("informer", "ill", "unready"),
     [
         (FakeInformer(), None, None),
-        (FakeInformer(silent_s=901), "a watch has been silent for 901 s", None),
-        # An API server that is away is no reason to be restarted.
-        (FakeInformer(silent_s=901, error=OSError("gone")), None, "not connected: gone"),
+        (FakeInformer(stuck_s=901), "a watch has made no progress for 901 s", None),
+        (FakeInformer(stuck_s=899, error=OSError("gone")), None, "not connected: gone"),
+        (
+            FakeInformer(stuck_s=901, error=OSError("gone")),
+            "a watch has made no progress for 901 s: gone",
+            "not connected: gone",
+        ),
         (FakeInformer(is_synced=False), None, "still reading what there is"),
     ],
 )

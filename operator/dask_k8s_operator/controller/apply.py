@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..kube import KubeClient
@@ -102,8 +102,7 @@ class Applier:
             await self._write_status(kind, item, _keep_unproven(plan, item.get("status"), done))
         except KubeError as error:
             failures.append(error)  # after what kept the rest from being done
-        if not refusals and not failures:
-            await self._teller.tell(kind, item, plan.notices)
+        await self._teller.tell(kind, item, _true_notices(plan, done, refusals or failures))
         if failures:
             raise min(failures, key=_is_conflict)
         return tuple(refusals)
@@ -237,6 +236,18 @@ class Applier:
                 raise
             raise ConflictError(409, "Conflict", "it is another now", None, error.target) from error
         self._cache.remember(kind, changed)
+
+
+def _true_notices(plan: Plan, done: list[Write], troubles: Sequence[object]) -> tuple[Notice, ...]:
+    """Choose what is to be said; if something failed, the plan that does the rest tells of it.
+
+    It will not warn again of what went with a deletion that is done.
+    """
+    if not troubles:
+        return plan.notices
+    if not any(isinstance(write, Delete) for write in done):
+        return ()
+    return tuple(notice for notice in plan.notices if notice.kind == "Warning")
 
 
 def _keep_unproven(plan: Plan, before: Manifest | None, done: list[Write]) -> Manifest | None:

@@ -17,8 +17,15 @@ from dask_k8s_operator.kube.errors import (
     NotFoundError,
     UnsupportedKindError,
 )
-from dask_k8s_operator.reconcile.plan import Create, Patch, Plan
-from dask_k8s_operator.resources.kinds import CONFIG_MAPS, DASK_CLUSTERS, PODS, SECRETS, SERVICES
+from dask_k8s_operator.reconcile.plan import Create, Delete, Notice, Patch, Plan
+from dask_k8s_operator.resources.kinds import (
+    CONFIG_MAPS,
+    DASK_CLUSTERS,
+    EVENTS,
+    PODS,
+    SECRETS,
+    SERVICES,
+)
 from dask_k8s_operator.resources.names import WORKER_GROUP_LABEL
 
 
@@ -191,6 +198,39 @@ async def test_what_kept_the_rest_from_being_done_is_told_before_a_conflict():
     plan = Plan(steps=((Create(PODS, build_body("p")),),), status={"phase": "Pending"})
     with pytest.raises(ApiError, match="no"):
         await applier.apply(DASK_CLUSTERS, build_body("x"), plan)
+
+
+class DeletingClient:
+    """Deletes all Pods but some; keeps the Events."""
+
+    def __init__(self, *keeps):
+        self.keeps, self.events = keeps, []
+
+    async def delete(self, kind, name, namespace, **_):
+        if name in self.keeps:
+            raise ConflictError(409, "Conflict", "it has changed")
+        return {}
+
+    async def create(self, kind, body):
+        assert kind == EVENTS
+        self.events.append(body["reason"])
+        return body
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [((), ["ScaledDown", "WorkLost"]), (("p",), ["WorkLost"]), (("p", "q"), [])],
+)
+async def test_lost_work_is_told_of_although_not_everything_was_done(kept, told):
+    client = DeletingClient(*kept)
+    deletions = tuple(
+        Delete(PODS, "a", name, f"uid-{name}", resource_version="1") for name in ("p", "q")
+    )
+    notices = (Notice("ScaledDown", "2 removed"), Notice("WorkLost", "1 cut short", "Warning"))
+    plan = Plan(steps=(deletions,), notices=notices)
+    with pytest.raises(ConflictError) if kept else contextlib.nullcontext():
+        await build_applier(client).apply(DASK_CLUSTERS, build_body("x"), plan)
+    assert client.events == told
 
 
 class AskedClient:

@@ -58,11 +58,15 @@ async def following_ends(dask: Dask) -> AsyncIterator[dict[str, float]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def address_of(client: Client, name: str) -> str:
+    """Where a worker listens."""
+    known = await client.scheduler.identity(n_workers=-1)
+    return next(a for a, worker in known["workers"].items() if str(worker["name"]) == name)
+
+
 async def end_worker(client: Client, name: str, code: int) -> None:
     """End a worker's process."""
-    known = await client.scheduler.identity(n_workers=-1)
-    addresses = {str(worker["name"]): address for address, worker in known["workers"].items()}
-    await client.run(exit_soon, code, workers=[addresses[name]])
+    await client.run(exit_soon, code, workers=[await address_of(client, name)])
 
 
 async def evict(dask: Dask, name: str) -> None:
@@ -126,6 +130,24 @@ async def test_workers_that_failed_or_were_evicted_are_replaced(dask):
         assert (await dask.status(DASK_WORKER_GROUPS, "demo-default"))["replacements"] == 1
         await client.wait_for_workers(3)
         assert await client.gather(held) == list(range(9))
+
+
+@pytest.mark.current_only("the nodes of the embedded Kubernetes know no deadline")
+async def test_a_worker_that_its_node_ends_for_good_is_replaced_and_the_reason_is_told(dask):
+    await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(2))
+    await dask.wait_ready("demo", 2)
+    before = await worker_uids(dask)
+    ended, _ = sorted(before)
+    async with dask.connected("demo") as client:
+        await client.wait_for_workers(2)
+        held = client.map(run_slowly, range(6), seconds=0, pure=False)
+        await client.gather(held)
+        # The node fails the whole Pod, as it does when it evicts: it starts nothing in it again.
+        await dask.client.patch(PODS, ended, {"spec": {"activeDeadlineSeconds": 1}}, dask.namespace)
+        await wait_replaced(dask, before, {ended})
+        await wait_told(dask, "Replaced", "1 worker ended", ended, "DeadlineExceeded")
+        await client.wait_for_workers(2)
+        assert await client.gather(held) == list(range(6))
 
 
 @pytest.mark.current_only("half a minute goes by, while a test of the decisions says the same")

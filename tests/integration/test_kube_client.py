@@ -15,6 +15,7 @@ from dask_k8s_operator.kube import Informer, KubeClient
 from dask_k8s_operator.kube import client as client_module
 from dask_k8s_operator.kube.errors import (
     AlreadyExistsError,
+    ApiUnreachableError,
     ConflictError,
     InvalidError,
     NoKubeconfigError,
@@ -154,6 +155,21 @@ async def test_files_and_inline_material_are_the_same(
     path.write_text(yaml.safe_dump(documents))
     async with await KubeClient.connect(path) as client:
         assert (await client.request("GET", "/version"))["gitVersion"]
+
+
+async def test_a_certificate_may_be_for_another_name_than_that_of_the_address(
+    documents: dict[str, Any], tmp_path: Path
+) -> None:
+    cluster, path = documents["clusters"][0]["cluster"], tmp_path / "kubeconfig"
+    for name, is_good in (("kubernetes", True), ("elsewhere.invalid", False)):
+        cluster["tls-server-name"] = name
+        path.write_text(yaml.safe_dump(documents))
+        async with await KubeClient.connect(path) as client:
+            if is_good:
+                assert (await client.request("GET", "/version"))["gitVersion"]
+                continue
+            with pytest.raises(ApiUnreachableError, match=r"not trusted.*elsewhere\.invalid"):
+                await client.request("GET", "/version")
 
 
 async def test_a_token_file_is_read_again_when_the_api_refuses_it(

@@ -55,6 +55,8 @@ class Credentials:
         for what only the API's refusal makes old.
     proxy
         URL of a proxy; None for that of the environment, if any.
+    server_name
+        Name that the API's certificate is for; None for the host that is connected to.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class Credentials:
         read_authorization: Callable[[], Awaitable[str | None]] | None = None,
         max_age_s: float | Callable[[], float] = TOKEN_MAX_AGE_S,
         proxy: str | None = None,
+        server_name: str | None = None,
     ) -> None:
         self.host = host
         self.namespace = namespace
         self.source = source
         self.tls = tls
         self.proxy = proxy
+        self.server_name = server_name
         self._read = read_authorization
         self._max_age_s = max_age_s
         self._value: str | None = None
@@ -161,6 +165,7 @@ async def load_kubeconfig(
         "namespace": context.namespace or "default",
         "source": f"context {context.name!r} of {', '.join(map(str, context.sources))}",
         "proxy": context.cluster.get("proxy-url"),
+        "server_name": context.cluster.get("tls-server-name"),
     }
     if context.has_credential_plugin:
         return await _load_with_plugin(context, common)

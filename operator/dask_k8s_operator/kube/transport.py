@@ -142,6 +142,7 @@ class Transport:
                     data=payload,
                     headers=headers,
                     proxy=self._proxy,
+                    server_hostname=self._credentials.server_name,
                     timeout=timeout,
                 ) as response:
                     self.usage.answers[target.verb, target.resource, response.status] += 1

@@ -13,6 +13,10 @@ from typing import Protocol
 
 from aiohttp import web
 
+from .kube.errors import ForbiddenError, NotFoundError, UnsupportedKindError
+
+_NOT_HERE = (ForbiddenError, NotFoundError, UnsupportedKindError)
+
 
 class Watched(Protocol):
     """What health looks at: an informer."""
@@ -49,12 +53,13 @@ def explain_ill(
 ) -> str | None:
     """Say why the operator is ill, None when it is well.
 
-    Only one that works is asked. When the whole API is away its lease goes first, and it waits for
-    its turn with no watch at all; so a watch that fails all the while is a failure here.
+    A lack of permissions or of definitions is no illness: a restart would not bring them, and who
+    starts anew serves nobody before all is read. An API that is away takes the lease first, and who
+    waits for its turn has no watches.
     """
     for informer in informers:
         stuck_s = monotonic_s - informer.last_progress
-        if stuck_s > watch_timeout_s:
+        if stuck_s > watch_timeout_s and not isinstance(informer.error, _NOT_HERE):
             why = f": {informer.error}" if informer.error else ""
             return f"a watch has made no progress for {stuck_s:.0f} s{why}"
     return None

@@ -191,16 +191,22 @@ def namespace(is_inside: bool, in_api: Callable[..., Any]) -> Iterator[str]:
     """A fresh namespace, deleted with all that is in it when the test ends."""
     name = f"test-{uuid.uuid4().hex[:10]}"
     in_api("create", NAMESPACES, {"metadata": {"name": name}})
-    if is_inside:
-        # Our Pod's account gets its role where the test is, and nowhere else.
-        role, home = os.environ["DASK_TEST_ROLE"], os.environ["DASK_TEST_HOME"]
-        in_api("create", ROLE_BINDINGS, build_binding("scientist", home, role, "insider"), name)
-        deadline = time.monotonic() + 60
-        while not may_list_pods(in_api, f"system:serviceaccount:{home}:scientist", name):
-            assert time.monotonic() < deadline, "the role has no effect"
-            time.sleep(0.05)
-    yield name
-    in_api("delete", NAMESPACES, name)
+    try:
+        if is_inside:
+            let_insider_in(in_api, name)
+        yield name
+    finally:
+        in_api("delete", NAMESPACES, name)
+
+
+def let_insider_in(in_api: Callable[..., Any], namespace: str) -> None:
+    """Give our Pod's account its role where the test is, and nowhere else."""
+    role, home = os.environ["DASK_TEST_ROLE"], os.environ["DASK_TEST_HOME"]
+    in_api("create", ROLE_BINDINGS, build_binding("scientist", home, role, "insider"), namespace)
+    account, deadline = f"system:serviceaccount:{home}:scientist", time.monotonic() + 60
+    while not may_list_pods(in_api, account, namespace):
+        assert time.monotonic() < deadline, f"{account} may list no Pods in {namespace} after 60 s"
+        time.sleep(0.05)
 
 
 @pytest.fixture

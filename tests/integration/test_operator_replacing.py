@@ -58,15 +58,11 @@ async def following_ends(dask: Dask) -> AsyncIterator[dict[str, float]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def address_of(client: Client, name: str) -> str:
-    """Where a worker listens."""
-    known = await client.scheduler.identity(n_workers=-1)
-    return next(a for a, worker in known["workers"].items() if str(worker["name"]) == name)
-
-
 async def end_worker(client: Client, name: str, code: int) -> None:
     """End a worker's process."""
-    await client.run(exit_soon, code, workers=[await address_of(client, name)])
+    known = await client.scheduler.identity(n_workers=-1)
+    addresses = {str(worker["name"]): address for address, worker in known["workers"].items()}
+    await client.run(exit_soon, code, workers=[addresses[name]])
 
 
 async def evict(dask: Dask, name: str) -> None:
@@ -132,7 +128,6 @@ async def test_workers_that_failed_or_were_evicted_are_replaced(dask):
         assert await client.gather(held) == list(range(9))
 
 
-@pytest.mark.current_only("the nodes of the embedded Kubernetes know no deadline")
 async def test_a_worker_that_its_node_ends_for_good_is_replaced_and_the_reason_is_told(dask):
     await dask.create(DASK_CLUSTERS, "demo", dask.cluster_spec(2))
     await dask.wait_ready("demo", 2)

@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--histories", type=int, default=1000, help="how many seeds from there")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--digests", action="store_true", help="tell each history's digest")
     parser.add_argument("--most-failures", type=int, default=10, help="stop after so many")
     options = parser.parse_args()
     if options.seed is not None:
@@ -55,6 +56,8 @@ def _run_many(options: argparse.Namespace) -> int:
         for seed, story, history, *counts in pool.map(_run, seeds, chunksize=25):
             ran += 1
             digest.update(history.encode())
+            if options.digests:
+                print(f"digest {history} of seed {seed}")
             totals = [total + count for total, count in zip(totals, counts, strict=True)]
             if story:
                 failed.append(seed)
@@ -67,7 +70,7 @@ def _run_many(options: argparse.Namespace) -> int:
     names = ("virtual s", "acts", "writes", "faults", "operators")
     told = ", ".join(f"{total:.0f} {name}" for name, total in zip(names, totals, strict=True))
     print(f"{ran} histories in {time.perf_counter() - began:.1f} s: {told}")
-    print(f"digest {digest.hexdigest()}")
+    print(f"digest {digest.hexdigest()} of them all")
     print(f"failed: {failed or 'none'}")
     return 1 if failed else 0
 

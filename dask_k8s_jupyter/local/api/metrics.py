@@ -45,7 +45,7 @@ class RequestCounts:
         verb = "APPLY" if is_apply else _VERBS.get(target.verb, target.verb.upper())
         resource = target.resource
         scope = "namespace" if target.namespace else "cluster"
-        is_of_one = target.name or target.verb == "create"
+        is_of_one = bool(target.name) or target.verb == "create"
         self._counts[
             "CONNECT" if is_stream else verb,
             resource.group,

@@ -239,15 +239,14 @@ class Applier:
 
 
 def _true_notices(plan: Plan, done: list[Write], troubles: Sequence[object]) -> tuple[Notice, ...]:
-    """Choose what is to be said; if something failed, the plan that does the rest tells of it.
+    """Choose what is to be said: of what is done, and else if nothing has failed."""
 
-    It will not warn again of what went with a deletion that is done.
-    """
-    if not troubles:
-        return plan.notices
-    if not any(isinstance(write, Delete) for write in done):
-        return ()
-    return tuple(notice for notice in plan.notices if notice.kind == "Warning")
+    def is_true(notice: Notice) -> bool:
+        if notice.of:
+            return any(write is deed for write in notice.of for deed in done)
+        return not troubles
+
+    return tuple(filter(is_true, plan.notices))
 
 
 def _keep_unproven(plan: Plan, before: Manifest | None, done: list[Write]) -> Manifest | None:

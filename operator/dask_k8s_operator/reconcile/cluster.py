@@ -107,7 +107,8 @@ def _decide_scheduler(observed: ObservedCluster, now: float, agent: AgentParts) 
     if pod is None:
         create = Create(PODS, build_scheduler_pod(cluster, observed.authority))
         name = create.body["metadata"]["name"]
-        notice = Notice("Created", f"scheduler Pod {cluster['metadata']['namespace']}/{name}")
+        message = f"scheduler Pod {cluster['metadata']['namespace']}/{name}"
+        notice = Notice("Created", message, of=(create,))
         return Plan(steps=(agent_objects, (create,)), notices=(notice,))
     if not observed.has_own_scheduler:
         # A namesake's, on its way out: when it is gone, the watch says so.
@@ -134,8 +135,9 @@ def _suspend_scheduler(observed: ObservedCluster) -> Plan:
         return NOTHING
     if observed.has_workers:
         return NOTHING  # they need it to finish; when they are gone, their groups say so
-    name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
-    return Plan(steps=((_delete(pod),),), notices=(Notice("Suspended", f"scheduler Pod {name}"),))
+    name, delete = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}", _delete(pod)
+    notice = Notice("Suspended", f"scheduler Pod {name}", of=(delete,))
+    return Plan(steps=((delete,),), notices=(notice,))
 
 
 def _give_up_lost(pod: Manifest, now: float) -> Plan:
@@ -145,9 +147,10 @@ def _give_up_lost(pod: Manifest, now: float) -> Plan:
         return Plan(look_again_s=LOST_AFTER_S - overdue_s)
     name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
     message = f"scheduler Pod {name} does not end, its node is taken for lost"
+    delete = _delete(pod, is_forced=True)
     return Plan(
-        steps=((_delete(pod, is_forced=True),),),
-        notices=(Notice("NodeLost", message, "Warning"),),
+        steps=((delete,),),
+        notices=(Notice("NodeLost", message, "Warning", (delete,)),),
         # Something else may hold it; then trying every second would not help either.
         look_again_s=LOST_AFTER_S,
     )
@@ -167,9 +170,10 @@ def _update_scheduler(observed: ObservedCluster, pod: Manifest) -> Plan:
 def _remove_scheduler(pod: Manifest, why: str, *, is_warning: bool) -> Plan:
     name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
     kind = "Warning" if is_warning else "Normal"
-    notice = Notice("Replaced", f"scheduler Pod {name}: {why}", kind)  # type: ignore[arg-type]
     # One that had not started when the watch last told of it may be at work by now.
     delete = _delete(pod, version=pod["metadata"].get("resourceVersion"))
+    message = f"scheduler Pod {name}: {why}"
+    notice = Notice("Replaced", message, kind, (delete,))  # type: ignore[arg-type]
     return Plan(steps=((delete,),), notices=(notice,))
 
 
@@ -238,7 +242,7 @@ def _decide_idle(observed: ObservedCluster) -> Plan:
         resource_version=metadata.get("resourceVersion"),
     )
     message = f"without work for {idle_s:.0f} s, its idleTimeout is {timeout_s} s: deleted"
-    return Plan(steps=((delete,),), notices=(Notice("IdleTimeout", message),))
+    return Plan(steps=((delete,),), notices=(Notice("IdleTimeout", message, of=(delete,)),))
 
 
 __all__ = [

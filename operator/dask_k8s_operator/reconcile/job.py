@@ -79,11 +79,11 @@ def _start(observed: ObservedJob) -> tuple[tuple[Write, ...], ...]:
 
 
 def _suspend(observed: ObservedJob, now: float) -> Plan:
-    step = [*_delete_cluster(observed), *_delete_runner(observed)]
+    step = (*_delete_cluster(observed), *_delete_runner(observed))
     message = "suspended: it has no runner and no cluster until spec.suspend is false"
     status = build_job_status(observed, "JobCreated", message, now)
-    notices = (Notice("Suspended", "its runner and cluster are deleted"),) if step else ()
-    return Plan(steps=(tuple(step),) if step else (), status=status, notices=notices)
+    notice = Notice("Suspended", "its runner and cluster are deleted", of=step)
+    return Plan(steps=(step,) if step else (), status=status, notices=(notice,) if step else ())
 
 
 def _find_outcome(observed: ObservedJob, now: float) -> _Outcome | None:
@@ -122,25 +122,25 @@ def _try_again(observed: ObservedJob, now: float) -> Plan:
     remaining_s = (ended_s(runner) or created_s(runner)) + delay_s - now
     if remaining_s > 0:
         return Plan(status=status, look_again_s=min(remaining_s, delay_s))
-    return Plan(
-        steps=(tuple(_delete_runner(observed)),),
-        status=status,
-        notices=(Notice("Retried", message, "Warning"),),
-    )
+    step = tuple(_delete_runner(observed))
+    notice = Notice("Retried", message, "Warning", step)
+    return Plan(steps=(step,), status=status, notices=(notice,))
 
 
 def _finish(observed: ObservedJob, outcome: _Outcome, now: float) -> Plan:
-    step = [*_delete_cluster(observed), *_stop_runner(observed)]
-    if outcome.state == "Failed":
-        notice = Notice("Failed", outcome.message or "the runner failed", "Warning")
-    else:
-        notice = Notice("Successful", "the runner ended well, its cluster is deleted")
+    step = (*_delete_cluster(observed), *_stop_runner(observed))
     return Plan(
-        steps=(tuple(step),) if step else (),
+        steps=(step,) if step else (),
         status=build_job_status(observed, outcome.state, outcome.message, now),
-        notices=(notice,),
+        notices=(_tell_outcome(outcome, step),),
         look_again_s=_time_to_live_s(observed, now),
     )
+
+
+def _tell_outcome(outcome: _Outcome, step: tuple[Write, ...]) -> Notice:
+    if outcome.state == "Failed":
+        return Notice("Failed", outcome.message or "the runner failed", "Warning", step)
+    return Notice("Successful", "the runner ended well, its cluster is deleted", of=step)
 
 
 def _stay_finished(observed: ObservedJob, now: float) -> Plan:
@@ -149,11 +149,14 @@ def _stay_finished(observed: ObservedJob, now: float) -> Plan:
     if remaining_s is not None and remaining_s <= 0:
         place = (metadata["namespace"], metadata["name"], metadata["uid"])
         return Plan(steps=((Delete(DASK_JOBS, *place),),))
-    step = [*_delete_cluster(observed), *_stop_runner(observed)]
+    step = (*_delete_cluster(observed), *_stop_runner(observed))
     message = (observed.job.get("status") or {}).get("message")
+    # What could not be done at the end is done now, and told.
+    outcome = _Outcome(observed.state, message)
     return Plan(
-        steps=(tuple(step),) if step else (),
+        steps=(step,) if step else (),
         status=build_job_status(observed, observed.state, message, now),
+        notices=(_tell_outcome(outcome, step),) if step else (),
         look_again_s=remaining_s,
     )
 

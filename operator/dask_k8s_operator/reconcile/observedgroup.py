@@ -5,7 +5,7 @@ Guarantees that every count is taken in one place. Refuses to decide anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -192,9 +192,18 @@ class Draft:
         """Whether a Pod is deleted already."""
         return any(isinstance(d, Delete) and d.uid == uid_of(pod) for d in self.deletions)
 
-    def tell(self, reason: str, message: str, *, is_warning: bool = False) -> None:
-        """Say something in an Event."""
-        self.notices.append(Notice(reason, message, "Warning" if is_warning else "Normal"))
+    def tell(
+        self,
+        reason: str,
+        message: str,
+        *,
+        is_warning: bool = False,
+        gone: Sequence[Manifest] = (),
+    ) -> None:
+        """Say something in an Event; ``gone`` are the Pods whose deletion it tells of."""
+        uids = set(map(uid_of, gone))
+        of = tuple(d for d in self.deletions if isinstance(d, Delete) and d.uid in uids)
+        self.notices.append(Notice(reason, message, "Warning" if is_warning else "Normal", of))
 
     def look_again(self, delay_s: float) -> None:
         """Decide again after so many seconds at the latest."""

@@ -6,7 +6,7 @@ Refuses to write anything itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..resources.kinds import Kind
@@ -77,11 +77,16 @@ def format_pointer(*keys: str) -> str:
 
 @dataclass(frozen=True)
 class Notice:
-    """A Kubernetes Event to be; ``kind`` is Normal or Warning."""
+    """A Kubernetes Event to be; ``kind`` is Normal or Warning.
+
+    One ``of`` some writes is told when any of them is done, whatever becomes of the rest: the next
+    plan finds them done, and tells of the rest alone. Any other is told when nothing has failed.
+    """
 
     reason: str
     message: str
     kind: Literal["Normal", "Warning"] = "Normal"
+    of: tuple[Write, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

@@ -73,20 +73,20 @@ def _tell_the_end(
     draft: Draft,
 ) -> None:
     if gone:
-        draft.tell("Retired", f"{count_of(len(gone), 'worker')} retired")
+        draft.tell("Retired", f"{count_of(len(gone), 'worker')} retired", gone=gone)
     if stranded:
         message = (
             f"{count_of(len(stranded), 'worker')} went with results that only they held: "
             "no worker is left to take them"
         )
-        draft.tell("WorkLost", message, is_warning=True)
+        draft.tell("WorkLost", message, is_warning=True, gone=stranded)
     if late:
         message = (
             f"{count_of(len(late), 'worker')} cut short, not done within the retireTimeout of "
             f"{observed.retire_timeout_s:.0f} s: what they ran runs again, what only they held is "
             "computed again"
         )
-        draft.tell("WorkLost", message, is_warning=True)
+        draft.tell("WorkLost", message, is_warning=True, gone=late)
 
 
 def workers_to_take_back(observed: ObservedGroup) -> list[Manifest]:
@@ -150,7 +150,7 @@ def shrink(observed: ObservedGroup, draft: Draft, now: float) -> None:
     draft.delete(seen, as_seen=True)
     if seen:
         message = f"{count_of(len(seen), 'worker')} that did not run yet removed"
-        draft.tell("ScaledDown", message)
+        draft.tell("ScaledDown", message, gone=seen)
     running_excess = excess - len(unstarted)
     if running_excess > 0:
         retire(observed, observed.standing_as("running", "ready"), running_excess, draft, now)
@@ -185,13 +185,13 @@ def go_unasked(observed: ObservedGroup, pods: list[Manifest], draft: Draft) -> N
         return
     if report.is_absent:
         message = f"{count_of(len(pods), 'worker')} removed; there is no scheduler that used them"
-        draft.tell("ScaledDown", message)
+        draft.tell("ScaledDown", message, gone=pods)
         return
     message = (
         f"{count_of(len(pods), 'worker')} removed without asking the scheduler ({report.problem}): "
         "what they ran runs again, what only they held is computed again"
     )
-    draft.tell("WorkLost", message, is_warning=True)
+    draft.tell("WorkLost", message, is_warning=True, gone=pods)
 
 
 def _load(observed: ObservedGroup, pod: Manifest) -> tuple[bool, bool, float, int, float]:

@@ -25,7 +25,7 @@ def roll(observed: ObservedGroup, draft: Draft, now: float) -> None:
     draft.delete(unstarted, as_seen=True)
     if unstarted:
         message = f"{count_of(len(unstarted), 'worker')} of an older spec that did not run removed"
-        draft.tell("Updating", message)
+        draft.tell("Updating", message, gone=unstarted)
     candidates = workers_to_roll(observed)
     if candidates:
         pods, number = candidates

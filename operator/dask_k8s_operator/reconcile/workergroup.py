@@ -142,7 +142,7 @@ def _replace_ended(observed: ObservedGroup, draft: Draft, now: float) -> None:
             if len(replaced) == 1
             else f"{len(replaced)} workers ended and are"
         )
-        draft.tell("Replaced", f"{who} made anew{_say_why(replaced)}")
+        draft.tell("Replaced", f"{who} made anew{_say_why(replaced)}", gone=replaced)
 
 
 def _say_why(pods: list[Manifest]) -> str:

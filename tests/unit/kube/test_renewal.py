@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from dask_k8s_operator.kube.auth import Credentials, load_kubeconfig
 from dask_k8s_operator.kube.errors import NoKubeconfigError
 from dask_k8s_operator.kube.kubeconfig import KubeconfigContext
@@ -53,8 +55,11 @@ async def test_a_new_token_in_the_kubeconfig_is_used_when_the_old_one_is_refused
     assert await credentials.authorization(renew=True) == "Bearer new"
 
 
-async def test_another_servers_token_goes_nowhere():
-    other = replace(CONTEXT, cluster={"server": "http://10.0.0.2"}, user={"token": "secret"})
+@pytest.mark.parametrize(
+    "cluster", [{"server": "http://10.0.0.2"}, {"server": HOST, "tls-server-name": "another"}]
+)
+async def test_another_servers_token_goes_nowhere(cluster):
+    other = replace(CONTEXT, cluster=cluster, user={"token": "secret"})
     credentials = await load_kubeconfig(CONTEXT, reread=lambda: other)
     assert await credentials.authorization(renew=True) == "Bearer old"
 

@@ -219,14 +219,23 @@ class DeletingClient:
 
 @pytest.mark.parametrize(
     ("kept", "told"),
-    [((), ["ScaledDown", "WorkLost"]), (("p",), ["WorkLost"]), (("p", "q"), [])],
+    [
+        ((), ["Updating", "Replaced", "WorkLost"]),
+        (("p",), ["WorkLost"]),
+        (("q",), ["Replaced"]),
+        (("p", "q"), []),
+    ],
 )
-async def test_lost_work_is_told_of_although_not_everything_was_done(kept, told):
+async def test_what_is_done_is_told_of_though_something_else_is_not(kept, told):
     client = DeletingClient(*kept)
     deletions = tuple(
         Delete(PODS, "a", name, f"uid-{name}", resource_version="1") for name in ("p", "q")
     )
-    notices = (Notice("ScaledDown", "2 removed"), Notice("WorkLost", "1 cut short", "Warning"))
+    notices = (
+        Notice("Updating", "of all that is done"),
+        Notice("Replaced", "of one", of=deletions[:1]),
+        Notice("WorkLost", "of the other", "Warning", of=deletions[1:]),
+    )
     plan = Plan(steps=(deletions,), notices=notices)
     with pytest.raises(ConflictError) if kept else contextlib.nullcontext():
         await build_applier(client).apply(DASK_CLUSTERS, build_body("x"), plan)

@@ -152,3 +152,11 @@ async def test_only_the_api_says_that_no_scheduler_runs(make, known, there):
     api = Api(answers=[NOT_FOUND] if known == "ready" else [pod, NOT_FOUND])
     report = await Asker(api, Schedulers(), cache).report(group)
     assert report.is_absent is (known != "ready" and there != "ready")
+
+
+async def test_what_is_in_doubt_is_asked_in_the_order_of_the_plan(cache):
+    names = [f"w-{number}" for number in range(20)]
+    api = Api(UNREACHABLE, [NOT_FOUND] * len(names))
+    doubts = await apply(api, cache, *(Delete(PODS, "team", name, "u") for name in names))
+    await doubts.settle(OWNER)
+    assert [name for _, _, name in api.asked] == names

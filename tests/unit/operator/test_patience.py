@@ -4,7 +4,12 @@ import asyncio
 
 import pytest
 
-from dask_k8s_operator.controller.loop import MANY_WORKERS, Controller, Surroundings
+from dask_k8s_operator.controller.loop import (
+    LONGEST_PATIENCE_S,
+    MANY_WORKERS,
+    Controller,
+    Surroundings,
+)
 from dask_k8s_operator.controller.relations import Request
 from dask_k8s_operator.resources import builders
 from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, DASK_WORKER_GROUPS, PODS
@@ -41,9 +46,35 @@ async def test_a_group_is_looked_at_at_once_unless_it_has_many_workers(make, wor
     controller.queue.close()
 
 
+class Clock:
+    """A time that a test moves on."""
+
+    def __init__(self):
+        self.now, self.sleepers = 0.0, []
+
+    async def sleep(self, seconds):
+        awake = asyncio.Event()
+        self.sleepers.append((self.now + seconds, awake))
+        await awake.wait()
+
+    async def pass_time(self, seconds):
+        await asyncio.sleep(0)  # who is about to sleep
+        self.now += seconds
+        for due, awake in self.sleepers:
+            if due <= self.now:
+                awake.set()
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+
 @pytest.fixture
-async def controller():
-    around = Surroundings(monotonic=lambda: 0.0)
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+async def controller(clock):
+    around = Surroundings(monotonic=lambda: clock.now, sleep=clock.sleep)
     controller = Controller(None, None, surroundings=around)
     yield controller
     controller.queue.close()
@@ -74,18 +105,27 @@ async def test_a_write_of_ours_is_looked_at_once(make, controller):
     assert (len(controller.queue), controller.queue.delayed) == (0, 0)
 
 
+@pytest.mark.parametrize("is_watch_faster", [False, True])
 async def test_the_status_of_a_group_with_many_workers_does_not_hurry_its_own_next_one(
-    make, controller
+    make, controller, clock, is_watch_faster
 ):
     group = _changed(make.group(), "1")
     controller.cache.informed(DASK_WORKER_GROUPS, None, group)
-    digits = (f"{index:010x}" for index in range(MANY_WORKERS))
+    digits = (f"{index:010x}" for index in range(1000))
     for pod in builders.build_worker_pods(group, digits):
         controller.cache.informed(PODS, None, pod)
+    await clock.pass_time(LONGEST_PATIENCE_S)
     await _take_all(controller.queue)
-    controller.cache.remember(DASK_WORKER_GROUPS, _changed(group, "2", status={"ready": "1/100"}))
+    assert controller.queue.delayed == 0
+    written = _changed(group, "2", status={"ready": "1/1000"})
+    if is_watch_faster:
+        controller.cache.informed(DASK_WORKER_GROUPS, group, written)
+    controller.cache.remember(DASK_WORKER_GROUPS, written)
     assert await _take_all(controller.queue) == [DASK_CLUSTERS]
-    assert controller.queue.delayed == 1
+    await clock.pass_time(LONGEST_PATIENCE_S - 0.1)
+    assert await _take_all(controller.queue) == []
+    await clock.pass_time(0.2)
+    assert await _take_all(controller.queue) == [DASK_WORKER_GROUPS]
 
 
 async def test_a_status_of_somebody_else_is_put_right_after_a_while(make, controller):

@@ -93,3 +93,25 @@ async def test_a_turn_that_came_at_the_end_is_given_back_to_those_that_stood_asi
     await scene.add()
     assert scene.begun == scene.ended[::-1] == ["aside", "x"]
     await asyncio.gather(finishing, scene.running)
+
+
+async def test_those_that_take_too_long_are_cancelled_in_the_order_of_their_beginning():
+    ended = []
+    queue = WorkQueue()
+
+    async def work(key):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(key)
+
+    reconcilers = Reconcilers(queue, work, 40)
+    running = asyncio.ensure_future(reconcilers.run())
+    for key in range(40):
+        queue.add(key)
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+    queue.close()
+    await running
+    await reconcilers.finish(grace_s=0.0)
+    assert ended == list(range(40))

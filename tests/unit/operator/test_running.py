@@ -13,6 +13,7 @@ from dask_k8s_operator.controller.cache import Cache
 from dask_k8s_operator.controller.relations import affected
 from dask_k8s_operator.health import explain_ill, explain_unready
 from dask_k8s_operator.kube import WorkQueue
+from dask_k8s_operator.kube.errors import ForbiddenError
 from dask_k8s_operator.kube.usage import ApiUsage
 from dask_k8s_operator.metrics import Metrics
 from dask_k8s_operator.plugins import GROUP, load_plugins
@@ -127,6 +128,12 @@ class FakeInformer:
             FakeInformer(stuck_s=901, error=OSError("gone")),
             "a watch has made no progress for 901 s: gone",
             "not connected: gone",
+        ),
+        # A restart would bring neither a permission nor a definition.
+        (
+            FakeInformer(stuck_s=901, error=ForbiddenError(403, "Forbidden", "no")),
+            None,
+            "not connected: no",
         ),
         (FakeInformer(is_synced=False), None, "still reading what there is"),
     ],

@@ -107,7 +107,7 @@ endif
 
 # The same integration tests on whatever KUBECONFIG points at, with the image that DASK_TEST_IMAGE names.
 test-kube: $(STAMPS)/development kubectl
-	$(PYTEST) tests/integration --kube=current -n 3 $(BY_FILE)
+	$(PYTEST) tests/integration --kube=current -n 4 $(BY_FILE)
 
 # ---------------------------------------------------------------- upkeep
 

@@ -126,17 +126,24 @@ def explain_pod(pod: Pod) -> Trouble | None:
     phase = status.get("phase")
     if phase == "Succeeded":
         return Trouble("PodEnded", "it ended, although it ought to run on", True)
+    # Why the node ended a Pod says more than that its containers were killed by that.
+    if phase == "Failed" and status.get("reason"):
+        return _explain_failure(status)
     for container in _container_statuses(pod):
         trouble = _explain_container(pod, container)
         if trouble:
             return trouble
     if phase == "Failed":
-        reason = status.get("reason") or "PodFailed"
-        return Trouble(reason, _shorten(status.get("message") or "it failed"), True)
+        return _explain_failure(status)
     for condition in status.get("conditions") or []:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return Trouble("Unschedulable", _explain_placement(condition.get("message", "")), False)
     return None
+
+
+def _explain_failure(status: dict[str, Any]) -> Trouble:
+    reason = status.get("reason") or "PodFailed"
+    return Trouble(reason, _shorten(status.get("message") or "it failed"), True)
 
 
 def summarize_troubles(troubles: Iterable[tuple[Pod, Trouble]], noun: str) -> Trouble | None:

@@ -117,6 +117,12 @@ OLD_COMMAND = (
         ("running", ended(exitCode=1), "ContainerError", "exit code 1"),
         ("running", ended(exitCode=0), None, None),
         ("Failed", {"reason": "Evicted", "message": "low on memory"}, "Evicted", "low on memory"),
+        (
+            "Failed",
+            ended(exitCode=137) | {"reason": "Evicted", "message": "low on memory"},
+            "Evicted",
+            "low on memory",
+        ),
         ("Failed", {}, "PodFailed", "it failed"),
         ("Succeeded", {}, "PodEnded", "it ended, although it ought to run on"),
     ],

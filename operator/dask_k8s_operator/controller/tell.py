@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from ..kube import KubeClient
@@ -96,7 +96,8 @@ class Teller:
 
     async def _write(self, kind: Kind, item: Manifest, notice: Notice) -> None:
         metadata, now = item["metadata"], self._clock()
-        key = (metadata.get("uid", ""), notice)
+        # Without its writes, which would be remembered with it: there may be thousands.
+        key = (metadata.get("uid", ""), replace(notice, of=()))
         said = self._said.get(key)
         if said is not None and now - said.at_s < REPEAT_S:
             body = {"count": said.count + 1, "lastTimestamp": format_time(now)}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 
 import pytest
 
 from dask_k8s_operator.controller.tell import BURST, Teller
 from dask_k8s_operator.kube.errors import ForbiddenError, NotFoundError
-from dask_k8s_operator.reconcile.plan import Notice
-from dask_k8s_operator.resources.kinds import DASK_CLUSTERS
+from dask_k8s_operator.reconcile.plan import Delete, Notice
+from dask_k8s_operator.resources.kinds import DASK_CLUSTERS, PODS
 
 
 class FakeClient:
@@ -90,3 +91,11 @@ async def test_an_event_that_is_refused_stops_nothing(world, caplog):
     world.client.failure = ForbiddenError(403, "Forbidden", "no Events for you")
     await world.tell("hello")
     assert "cannot write an Event about DaskCluster team/demo" in caplog.text
+
+
+async def test_what_was_said_is_remembered_without_the_writes_that_it_was_of(world):
+    notice = Notice("Retired", "1 worker retired", of=(Delete(PODS, "a", "w", "u"),))
+    deletion = weakref.ref(notice.of[0])
+    await world.teller.tell(DASK_CLUSTERS, world.cluster, (notice,))
+    del notice
+    assert deletion() is None

@@ -73,20 +73,27 @@ async def change_s(api: MemoryApi, controller: Controller) -> float:
     return (time.process_time() - began) / CHANGES
 
 
-async def measure_looks(counts: tuple[int, ...]) -> list[float]:
-    """Milliseconds of processor time of a change beside so many clusters, one by one."""
+async def make_world(clusters: int) -> tuple[MemoryApi, Controller]:
+    """Make a controller that has seen so many clusters."""
     api = MemoryApi()
     controller = Controller(cast(KubeClient, api), cast(SchedulerClient, None))
-    costs_ms: list[float] = []
-    for made, count in itertools.pairwise((0, *counts)):
-        for number in range(made, count):
-            cluster = await api.create(DASK_CLUSTERS, build_cluster(f"other-{number}", NOWHERE))
-            controller.cache.informed(DASK_CLUSTERS, None, cluster)
-        await work_off(controller)
-        rounds = [await change_s(api, controller) for _ in range(ROUNDS)]
-        costs_ms.append(statistics.median(rounds) * 1000)
-    controller.queue.close()
-    return costs_ms
+    for number in range(clusters):
+        cluster = await api.create(DASK_CLUSTERS, build_cluster(f"other-{number}", NOWHERE))
+        controller.cache.informed(DASK_CLUSTERS, None, cluster)
+    await work_off(controller)
+    return api, controller
+
+
+async def measure_looks(counts: tuple[int, ...]) -> list[float]:
+    """Milliseconds of processor time of a change beside so many clusters, in the median.
+
+    Round by round in turn: a processor that is slower for a while is so for all of them.
+    """
+    worlds = [await make_world(count) for count in counts]
+    rounds = [[await change_s(*world) for world in worlds] for _ in range(ROUNDS)]
+    for _, controller in worlds:
+        controller.queue.close()
+    return [statistics.median(costs_s) * 1000 for costs_s in zip(*rounds, strict=True)]
 
 
 def measure(counts: tuple[int, ...]) -> list[float]:

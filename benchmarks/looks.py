@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import itertools
 import statistics
 import time
@@ -90,7 +91,12 @@ async def measure_looks(counts: tuple[int, ...]) -> list[float]:
     Round by round in turn: a processor that is slower for a while is so for all of them.
     """
     worlds = [await make_world(count) for count in counts]
-    rounds = [[await change_s(*world) for world in worlds] for _ in range(ROUNDS)]
+    rounds = []
+    gc.collect()
+    gc.disable()  # all worlds share one heap: a collection would be one world's or another's by lot
+    for _ in range(ROUNDS):
+        rounds.append([await change_s(*world) for world in worlds])
+    gc.enable()
     for _, controller in worlds:
         controller.queue.close()
     return [statistics.median(costs_s) * 1000 for costs_s in zip(*rounds, strict=True)]

@@ -1,9 +1,9 @@
 """Serves ``/healthz``, ``/readyz`` and ``/metrics``.
 
 Guarantees that an operator whose watches make no progress is called unhealthy, so that Kubernetes
-starts it again; that it is called ready when it has seen everything once and is connected, or waits
-for its turn; that ``/readyz`` says in detail how everything stands, plugins too. Refuses to judge
-anything else.
+starts it again, unless a permission or a definition is missing; that it is called ready when it has
+seen everything once and is connected, or waits for its turn; that ``/readyz`` says in detail how
+everything stands, plugins too. Refuses to judge anything else.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Protocol
 
 from aiohttp import web
 
-from .kube.errors import ForbiddenError, NotFoundError, UnsupportedKindError
+from .kube.errors import ForbiddenError, NotFoundError
 
-_NOT_HERE = (ForbiddenError, NotFoundError, UnsupportedKindError)
+_NOT_GRANTED = (ForbiddenError, NotFoundError)
 
 
 class Watched(Protocol):
@@ -59,7 +59,7 @@ def explain_ill(
     """
     for informer in informers:
         stuck_s = monotonic_s - informer.last_progress
-        if stuck_s > watch_timeout_s and not isinstance(informer.error, _NOT_HERE):
+        if stuck_s > watch_timeout_s and not isinstance(informer.error, _NOT_GRANTED):
             why = f": {informer.error}" if informer.error else ""
             return f"a watch has made no progress for {stuck_s:.0f} s{why}"
     return None

@@ -68,7 +68,7 @@ cd "$(mktemp -d)" && base64 -d | tar -xz
 sed -i "s|https://outside|https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT|" administrator
 export DASK_TEST_ADMINISTRATOR="$PWD/administrator"
 exec python -m pytest -p no:cacheprovider --kube=inside "tests/integration/$1" \\
-    -W "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"
+    -W ignore::pytest.PytestUnraisableExceptionWarning
 """
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from simulator.history import run_history
 
+from dask_k8s_operator.controller.apply import Applier
+
 HERE = Path(__file__).parent
 
 
@@ -53,3 +55,27 @@ def test_histories_do_not_depend_on_the_process():
 
 def test_histories_differ():
     assert len({run_history(seed).digest for seed in range(5)}) == 5
+
+
+# What is told of a write, and of which nobody tells any more once it is done.
+TOLD_WITH_A_WRITE = {"Created", "IdleTimeout", "Replaced", "Retired", "Updating", "WorkLost"}
+
+
+def test_events_name_the_writes_that_they_tell_of(monkeypatch):
+    apply, told, wrong = Applier.apply, set(), set()
+
+    async def look_and_apply(self, kind, item, plan):
+        writes = {id(write) for step in plan.steps for write in step}
+        for notice in plan.notices:
+            told.add(notice.reason)
+            has_its_writes = notice.of or notice.reason not in TOLD_WITH_A_WRITE
+            if not has_its_writes or not {id(write) for write in notice.of} <= writes:
+                wrong.add(notice.reason)
+        return await apply(self, kind, item, plan)
+
+    monkeypatch.setattr(Applier, "apply", look_and_apply)
+    for seed in range(30):
+        outcome = run_history(seed)
+        assert not outcome.broken, outcome.describe()
+    assert not wrong
+    assert told >= TOLD_WITH_A_WRITE

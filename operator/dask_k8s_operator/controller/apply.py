@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..kube import KubeClient
@@ -239,14 +240,17 @@ class Applier:
 
 
 def _true_notices(plan: Plan, done: list[Write], troubles: Sequence[object]) -> tuple[Notice, ...]:
-    """Choose what is to be said: of what is done, and else if nothing has failed."""
-
-    def is_true(notice: Notice) -> bool:
-        if notice.of:
-            return any(write is deed for write in notice.of for deed in done)
-        return not troubles
-
-    return tuple(filter(is_true, plan.notices))
+    """Choose what is to be said: all if nothing has failed, else of what is done."""
+    if not troubles:
+        return plan.notices
+    deeds = set(map(id, done))
+    told = []
+    for notice in plan.notices:
+        number, of_all = sum(id(write) in deeds for write in notice.of), len(notice.of)
+        if number:
+            part = f" ({number} of {of_all} so far)" if number < of_all else ""
+            told.append(replace(notice, message=notice.message + part))
+    return tuple(told)
 
 
 def _keep_unproven(plan: Plan, before: Manifest | None, done: list[Write]) -> Manifest | None:

@@ -58,7 +58,7 @@ HOUSEKEEPING_S = 5.0
 # From here on a group's Pods change faster than anybody reads its status.
 MANY_WORKERS = 100
 # Group and cluster each write a status that often: while a thousand workers take 20 s to start,
-# that makes 20 writes beside the thousand, and no more than 50 are promised.
+# that makes 20 writes beside the thousand; benchmarks/operator.py promises no more than 50.
 LONGEST_PATIENCE_S = 2.0
 _WORKERS_A_SECOND = 500
 # How long the status that somebody else has written about an object of ours stands.

@@ -132,7 +132,8 @@ def _finish(observed: ObservedJob, outcome: _Outcome, now: float) -> Plan:
     return Plan(
         steps=(step,) if step else (),
         status=build_job_status(observed, outcome.state, outcome.message, now),
-        notices=(_tell_outcome(outcome, step),),
+        # If not all of the step can be done, it is told once the rest is.
+        notices=(_tell_outcome(outcome, ()),),
         look_again_s=_time_to_live_s(observed, now),
     )
 

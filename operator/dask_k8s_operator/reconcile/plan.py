@@ -79,8 +79,8 @@ def format_pointer(*keys: str) -> str:
 class Notice:
     """A Kubernetes Event to be; ``kind`` is Normal or Warning.
 
-    One ``of`` some writes is told when any of them is done, whatever becomes of the rest: the next
-    plan finds them done, and tells of the rest alone. Any other is told when nothing has failed.
+    Told when nothing of the plan has failed; one ``of`` some writes also when any of them is done,
+    for the next plan finds it done. What was done without an answer may go untold.
     """
 
     reason: str

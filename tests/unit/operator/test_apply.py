@@ -213,16 +213,16 @@ class DeletingClient:
 
     async def create(self, kind, body):
         assert kind == EVENTS
-        self.events.append(body["reason"])
+        self.events.append(body["message"])
         return body
 
 
 @pytest.mark.parametrize(
     ("kept", "told"),
     [
-        ((), ["Updating", "Replaced", "WorkLost"]),
-        (("p",), ["WorkLost"]),
-        (("q",), ["Replaced"]),
+        ((), ["of all", "of p", "of both"]),
+        (("p",), ["of both (1 of 2 so far)"]),
+        (("q",), ["of p", "of both (1 of 2 so far)"]),
         (("p", "q"), []),
     ],
 )
@@ -232,9 +232,9 @@ async def test_what_is_done_is_told_of_though_something_else_is_not(kept, told):
         Delete(PODS, "a", name, f"uid-{name}", resource_version="1") for name in ("p", "q")
     )
     notices = (
-        Notice("Updating", "of all that is done"),
-        Notice("Replaced", "of one", of=deletions[:1]),
-        Notice("WorkLost", "of the other", "Warning", of=deletions[1:]),
+        Notice("Updating", "of all"),
+        Notice("Replaced", "of p", of=deletions[:1]),
+        Notice("WorkLost", "of both", "Warning", of=deletions),
     )
     plan = Plan(steps=(deletions,), notices=notices)
     with pytest.raises(ConflictError) if kept else contextlib.nullcontext():

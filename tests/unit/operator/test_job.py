@@ -58,6 +58,17 @@ def test_each_step_of_a_job(make, parts, cluster, runner, before, written, state
     assert plan.status["jobRunnerPodName"] == "etl-runner"
 
 
+def test_the_end_of_a_job_is_told_when_all_is_done_or_with_what_could_not_be_done_then(make, parts):
+    done = decide_job(parts("ready", "Succeeded"), make.now)
+    (told,) = done.notices
+    assert (told.reason, told.of) == ("Successful", ())
+    # The cluster could not be deleted, and is now; and from then on nothing is told.
+    later = decide_job(parts("ready", "Succeeded", done.status), make.now + 1)
+    (told,) = later.notices
+    assert (told.reason, told.of) == ("Successful", later.steps[0])
+    assert decide_job(parts("absent", "Succeeded", done.status), make.now + 2).notices == ()
+
+
 def test_times_are_those_of_the_runner_and_stay(make, parts):
     running = decide_job(parts("ready", "running"), make.now).status
     assert running["startTime"] == format_time(make.now)

@@ -96,10 +96,13 @@ async def test_a_turn_that_came_at_the_end_is_given_back_to_those_that_stood_asi
 
 
 async def test_those_that_take_too_long_are_cancelled_in_the_order_of_their_beginning():
-    ended = []
+    begun, ended, all_begun = [], [], asyncio.Event()
     queue = WorkQueue()
 
     async def work(key):
+        begun.append(key)
+        if len(begun) == 40:
+            all_begun.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -109,8 +112,7 @@ async def test_those_that_take_too_long_are_cancelled_in_the_order_of_their_begi
     running = asyncio.ensure_future(reconcilers.run())
     for key in range(40):
         queue.add(key)
-        await asyncio.sleep(0)
-    await asyncio.sleep(0.01)
+    await all_begun.wait()
     queue.close()
     await running
     await reconcilers.finish(grace_s=0.0)

@@ -6,7 +6,7 @@ import pytest
 from simulator.mutations import hasty_return
 from simulator.stage import Stage
 
-from dask_k8s_operator.controller.loop import LONGEST_PATIENCE_S
+from dask_k8s_operator.controller.loop import LONGEST_PATIENCE_S, WARY_S
 
 # More writes than any of the plays takes.
 WRITES = 100
@@ -155,3 +155,15 @@ def test_a_thousand_workers_cost_a_write_each_and_statuses_that_one_can_read(sec
         assert writes <= 1050
     # Group and cluster each have theirs, and a few more as it begins and ends.
     assert writes - 1000 <= 2 * (took_s / LONGEST_PATIENCE_S + 6)
+
+
+def test_a_worker_that_the_operator_of_before_drained_without_a_mark_works_again():
+    async def play(stage):
+        stage.create("x", 2)
+        await stage.until(lambda: stage.is_ready("x", 2), 20, "the cluster")
+        scheduler = stage.scheduler("x")
+        scheduler.drain(tuple(scheduler.workers)[:1])
+        await stage.until(lambda: not scheduler.drains, WARY_S + 5.0, "all at work")
+
+    outcome = Stage(7, play).run()
+    assert not outcome.broken, outcome.describe()

@@ -174,6 +174,7 @@ class Controller:
                 await informer.wait_synced()
             logger.info("everything is read; at work")
             tasks.append(asyncio.ensure_future(self._reconcilers.run()))
+            tasks.append(asyncio.ensure_future(self._look_at_all_once_more()))
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             for task in ended:
                 task.result()
@@ -349,6 +350,19 @@ class Controller:
     def _draw_names(self) -> Iterator[str]:
         while True:
             yield self._around.random_hex(5)
+
+    async def _look_at_all_once_more(self) -> None:
+        """Ask about each group's workers when an operator of before has ended for certain.
+
+        It may have drained what it saw in another light, and nobody else knows of it.
+        """
+        await self._around.sleep(WARY_S)
+        now = self._around.monotonic()
+        for informer in self.informers:
+            for place in informer.objects if informer.kind == DASK_WORKER_GROUPS else ():
+                request = Request(DASK_WORKER_GROUPS, *place)
+                self._wary_until.setdefault(request, now)
+                self.queue.add(request)
 
     async def _keep_house(self) -> None:
         while True:

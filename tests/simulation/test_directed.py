@@ -141,12 +141,12 @@ def test_a_thousand_workers_cost_a_write_each_and_statuses_that_one_can_read(sec
         stage.create("x", 1)
         await stage.until(lambda: stage.is_ready("x", 1), 120, "the cluster")
         stage.start_within(seconds)
-        before, began = stage.count_writes(), stage.loop.time()
+        before, began = stage.outcome.writes, stage.loop.time()
         stage.scale("x", 1000)
         # Not looked at all the time: a look at a thousand Pods costs the test.
         await stage.pass_time(seconds + 3.0)
         await stage.until(lambda: stage.is_ready("x", 1000), 10, "a thousand workers")
-        costs.append((stage.count_writes() - before, stage.loop.time() - began))
+        costs.append((stage.outcome.writes - before, stage.loop.time() - began))
 
     outcome = Stage(7, play).run()
     assert not outcome.broken, outcome.describe()

@@ -165,7 +165,7 @@ async def load_kubeconfig(
         "namespace": context.namespace or "default",
         "source": f"context {context.name!r} of {', '.join(map(str, context.sources))}",
         "proxy": context.cluster.get("proxy-url"),
-        "server_name": _server_of(context)[1],
+        "server_name": context.server_name,
     }
     if context.has_credential_plugin:
         return await _load_with_plugin(context, common)
@@ -204,17 +204,15 @@ class _KubeconfigUser:
             fresh = reread()
         except NoKubeconfigError:
             return  # somebody is writing it, or took it away: what we have may still be good
-        # Credentials go to the server that they were written for, and to no other.
-        if _server_of(fresh) != _server_of(self._context) or fresh.has_credential_plugin:
+        # Credentials go to the server that they were written for, and to no other: tunnels may
+        # lead to several from one address.
+        known = self._context
+        is_other = (fresh.server, fresh.server_name) != (known.server, known.server_name)
+        if is_other or fresh.has_credential_plugin:
             return
         self._context = fresh
         if self._tls is not None:
             _use_client_certificate(self._tls, fresh)
-
-
-def _server_of(context: KubeconfigContext) -> tuple[str, str | None]:
-    """Which server a context means: tunnels may lead to several from one address."""
-    return context.server, context.cluster.get("tls-server-name")
 
 
 def _context_authorization(user: dict[str, Any]) -> Callable[[], Awaitable[str | None]] | None:

@@ -52,6 +52,11 @@ class KubeconfigContext:
         return str(self.cluster["server"]).rstrip("/")
 
     @property
+    def server_name(self) -> str | None:
+        """Name that the API's certificate is for, where it is not that of the address."""
+        return self.cluster.get("tls-server-name") or None
+
+    @property
     def has_credential_plugin(self) -> bool:
         """Whether a program or a provider has to be asked for credentials."""
         return "exec" in self.user or "auth-provider" in self.user

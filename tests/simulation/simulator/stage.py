@@ -122,10 +122,6 @@ class Stage(History):
         status = self.api.get(DASK_CLUSTERS, NAMESPACE, name).get("status") or {}
         return str(status.get("message", ""))
 
-    def count_writes(self) -> int:
-        """How many writes of operators there were so far."""
-        return self.outcome.writes
-
     async def until(self, happens: Callable[[], object], within_s: float, what: str) -> float:
         """Wait for something; returns the seconds it took."""
         began = self.loop.time()

@@ -46,6 +46,13 @@ async def test_an_answer_is_used_as_long_as_its_source_says():
     assert await credentials.authorization() == "Bearer 2"
 
 
+async def test_a_name_for_the_certificate_that_is_empty_is_none():
+    named = replace(CONTEXT, cluster={"server": HOST, "tls-server-name": "api.example.org"})
+    assert (await load_kubeconfig(named)).server_name == "api.example.org"
+    empty = replace(CONTEXT, cluster={"server": HOST, "tls-server-name": ""})
+    assert (await load_kubeconfig(empty)).server_name is None
+
+
 async def test_a_new_token_in_the_kubeconfig_is_used_when_the_old_one_is_refused():
     now = CONTEXT
     credentials = await load_kubeconfig(CONTEXT, reread=lambda: now)
